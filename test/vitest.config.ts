@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+/** The suite of `npm test`: everything but `*.long.test.ts`. Two workers, because two cores is what CI has. */
+export default defineConfig({
+  test: {
+    root: new URL('..', import.meta.url).pathname,
+    include: ['{sdk,server,firmware-bridge,device-sim,test}/**/*.test.ts'],
+    exclude: ['**/node_modules/**', '**/dist/**', '**/*.long.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+/** The suite of `npm run test:long`: 5 GiB files, kill loops, many seeds. One at a time: they measure memory. */
+export default defineConfig({
+  test: {
+    root: new URL('..', import.meta.url).pathname,
+    include: ['{sdk,server,firmware-bridge,device-sim,test}/**/*.long.test.ts'],
+    exclude: ['**/node_modules/**', '**/dist/**'],
+    pool: 'forks',
+    maxWorkers: 1,
+    testTimeout: 900_000,
+    hookTimeout: 120_000,
+  },
+});
