@@ -1,1 +1,5 @@
-export {};
+/** The narrow waist: what server, SDK, bridge, dashboard and simulator agree on. Imports nothing. */
+export * from './errors.ts';
+export * from './headers.ts';
+export * from './limits.ts';
+export * from './messages.ts';

@@ -1,0 +1,101 @@
+/** The JSON bodies of the native API (DESIGN §4.2), as they stand on the wire. Times are RFC 3339 in UTC. */
+
+export type TransferState = 'uploading' | 'ready' | 'claimed' | 'burned' | 'expired' | 'revoked';
+
+/** When a read ends the file: on proof of delivery, or (stricter, less safe) with its first byte. */
+export type BurnRule = 'on-delivery' | 'on-first-byte';
+
+/** 201 of an upload. `url` is shown once (and again to a repeat under the same Idempotency-Key). */
+export interface UploadAnswer {
+  id: string;
+  url: string;
+  expires_at: string;
+  size: number;
+  /** SHA-256 of the bytes the server stored, 64 hex characters. Compare it with what you meant to send. */
+  sha256: string;
+  filename: string;
+}
+
+/** One transfer as its account sees it: the receipt, while it lives and after. Never the link. */
+export interface TransferAnswer {
+  id: string;
+  state: TransferState;
+  size: number;
+  sha256: string | null;
+  filename: string;
+  recipient: string | null;
+  note: string | null;
+  content_type: string;
+  created_at: string;
+  ready_at: string | null;
+  expires_at: string;
+  claimed_at: string | null;
+  /** When the file was burned, revoked or expired. */
+  ended_at: string | null;
+  /** How delivery was proven: `ack` (digest), `close` (orderly close), `grace`, `first-byte`, or null. */
+  delivered_by: string | null;
+  attempts: number;
+  attempts_max: number;
+  bytes_served: number;
+  held: boolean;
+  burn: BurnRule;
+  require_claim: boolean;
+  sealed: boolean;
+  device_id: string | null;
+  key_id: string;
+  receipt_until: string;
+}
+
+export interface ClaimAnswer {
+  claim: string;
+  lease_seconds: number;
+  lease_expires_at: string;
+  filename: string;
+  content_type: string;
+  size: number;
+  sha256: string;
+  note: string | null;
+  expires_at: string;
+  sealed: boolean;
+}
+
+export interface KeyAnswer {
+  id: string;
+  kind: 'account' | 'device' | 'gateway';
+  name: string;
+  prefix: string;
+  fingerprint: string;
+  role: Role;
+  state: KeyState;
+  device_id: string | null;
+  created_at: string;
+  last_used_at: string | null;
+  revoked_at: string | null;
+}
+
+/** Answer to a created key: the only time the key itself is on the wire. */
+export interface KeyCreatedAnswer extends KeyAnswer {
+  key: string;
+}
+
+export type KeyState = 'active' | 'pending' | 'retiring' | 'quarantined' | 'revoked';
+export type Role = 'owner' | 'operator' | 'auditor';
+
+export interface DeviceAnswer {
+  id: string;
+  name: string;
+  profile: string;
+  tags: string[];
+  groups: string[];
+  created_at: string;
+  last_seen_at: string | null;
+}
+
+export interface AccountCreatedAnswer {
+  account_id: string;
+  email: string;
+  api_key: string;
+  totp_uri: string;
+  recovery_codes: string[];
+  setup_secret: string;
+}
