@@ -1,0 +1,34 @@
+/**
+ * Where sealed bytes too large for the metadata store live. It sees ciphertext only. Faults reject with
+ * StorageFullError or StorageUnavailableError (ports/faults.ts), and leave nothing half-done that `delete` or the
+ * next `openWriter` would not clean. One contract suite, `blob-store.contract.ts`, runs against every adapter.
+ */
+export interface BlobStore {
+  /**
+   * Starts or continues writing. Bytes beyond `offset` (never acknowledged as durable) are discarded; a blob shorter
+   * than `offset` is a fault. At most one writer a blob: the caller sees to it.
+   */
+  openWriter(id: string, options: { offset: number }): Promise<BlobWriter>;
+  /** Bytes `[offset, offset + length)`, in pieces of any size. Rejects with BlobMissingError where there are fewer. */
+  read(id: string, options: { offset: number; length: number }): AsyncIterable<Uint8Array>;
+  /** Durably stored bytes, or null where there is no such blob. */
+  size(id: string): Promise<number | null>;
+  /** Deletes; deleting what is not there is fine. */
+  delete(id: string): Promise<void>;
+  /** Every id there is, in any order, for the sweep. */
+  list(): AsyncIterable<string>;
+  /** Resolves if the store can be written now; rejects with the fault otherwise. */
+  check(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface BlobWriter {
+  /** Takes ownership of `bytes`. Resolves when the writer is ready for more (backpressure), not when they are durable. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Resolves when every byte written so far survives a power cut. */
+  sync(): Promise<void>;
+  /** `sync`, then ends the blob and lets go of it. */
+  finish(): Promise<void>;
+  /** Lets go of the blob without a promise about bytes since the last `sync`. Never rejects. */
+  abandon(): Promise<void>;
+}

@@ -1,0 +1,328 @@
+import type { BurnRule, KeyState, Role, TransferState } from '#sdk/protocol';
+import type { AccountId, DeviceId, KeyId, Subject, TransferId, UploadId } from '../domain/ids.ts';
+
+/**
+ * What the metadata store keeps, as data: one definition from which each adapter derives its DDL, statements and
+ * row mapping. Times are Unix milliseconds; `json` columns hold plain JSON values; `bytes` are Uint8Array.
+ * Every row has `version`: updates are compare-and-set on it.
+ */
+export type ColumnKind = 'text' | 'int' | 'bool' | 'bytes' | 'json' | 'text?' | 'int?' | 'bool?' | 'bytes?' | 'json?';
+
+export interface AccountRow {
+  id: AccountId;
+  email: string;
+  created_at_ms: number;
+  /** JSON of per-account switches, e.g. `{ keys_may_manage: false }`. */
+  settings: AccountSettings;
+  version: number;
+}
+
+export interface AccountSettings {
+  keys_may_manage?: boolean;
+  /** Bytes this account may have stored at once; absent: no quota. */
+  quota_bytes?: number;
+}
+
+export interface KeyRow {
+  id: KeyId;
+  account_id: AccountId;
+  kind: 'account' | 'device' | 'gateway';
+  device_id: DeviceId | null;
+  name: string;
+  /** First 8 characters as shown. */
+  prefix: string;
+  /** base64url(SHA-256(key bytes)): the only trace of the key. */
+  hash: string;
+  /** 16 hex characters. */
+  fingerprint: string;
+  role: Role;
+  state: KeyState;
+  generation: number;
+  created_at_ms: number;
+  last_used_at_ms: number | null;
+  revoked_at_ms: number | null;
+  version: number;
+}
+
+export interface DeviceRow {
+  id: DeviceId;
+  account_id: AccountId;
+  name: string;
+  profile: string;
+  tags: string[];
+  groups: string[];
+  created_at_ms: number;
+  last_seen_at_ms: number | null;
+  version: number;
+}
+
+/** Half-open byte ranges `[from, to)`, sorted, disjoint, not touching. */
+export type ByteRanges = [from: number, to: number][];
+
+export interface TransferRow {
+  id: TransferId;
+  account_id: AccountId;
+  key_id: KeyId;
+  device_id: DeviceId | null;
+  subject: Subject;
+  state: TransferState;
+  kind: 'one-shot' | 'resumable';
+  upload_id: UploadId | null;
+  /** Bytes in all; null while a resumable upload has not said (Upload-Defer-Length). */
+  size: number | null;
+  /** Bytes that are durable. */
+  offset: number;
+  segment_bytes: number;
+  /** Where the sealed bytes are: in `bodies`, in the blob store, or deleted. */
+  storage: 'inline' | 'blob' | 'gone';
+  /** Name, recipient, note, content type, digest: sealed under FUSELINK_SECRET. */
+  sealed_meta: Uint8Array;
+  /** Keyed blind index of the recipient, for filters. */
+  recipient_index: string | null;
+  end_to_end: boolean;
+  created_at_ms: number;
+  /** While uploading: when it is given up unless more bytes come. */
+  upload_deadline_ms: number | null;
+  ready_at_ms: number | null;
+  expires_at_ms: number;
+  claimed_at_ms: number | null;
+  ended_at_ms: number | null;
+  receipt_until_ms: number;
+  ttl_seconds: number;
+  receipt_ttl_seconds: number;
+  burn: BurnRule;
+  require_claim: boolean;
+  attempts_max: number;
+  lease_seconds: number;
+  delivered_by: string | null;
+  attempts: number;
+  attempts_without_progress: number;
+  bytes_served: number;
+  held: boolean;
+  /** SHA-256 (base64url) of the claim token, or of an implicit reader's tag. */
+  lease_hash: string | null;
+  lease_kind: 'claim' | 'implicit' | null;
+  lease_expires_at_ms: number | null;
+  /** Requests being served under the lease. */
+  lease_readers: number;
+  /** Ranges proven to have arrived. */
+  delivered: ByteRanges;
+  /** Ranges written to a socket, arrival unproven. */
+  served: ByteRanges;
+  /** When a complete read behind a proxy counts as delivered for want of a better proof. */
+  grace_until_ms: number | null;
+  /** HMAC of subject and Idempotency-Key; outlives the burn. */
+  idempotency_hash: string | null;
+  /** Random salt of the link's token; destroyed at burn. */
+  idempotency_salt: Uint8Array | null;
+  version: number;
+}
+
+/** Sealed bytes of small files, and the sealed partial last segment of an unfinished resumable upload. */
+export interface BodyRow {
+  transfer_id: TransferId;
+  bytes: Uint8Array;
+  version: number;
+}
+
+/** Times (Unix ms) of what a subject had accepted within the current window. */
+export interface WindowRow {
+  id: string;
+  hits: number[];
+  version: number;
+}
+
+/** One link of an account's hash chain (see domain/audit-chain.ts). `seq` starts at 1 within each `chain`. */
+export interface AuditRow {
+  /** `<chain>/<seq>`. */
+  id: string;
+  chain: string;
+  seq: number;
+  at_ms: number;
+  actor: string;
+  action: string;
+  subject: string;
+  outcome: 'done' | 'refused';
+  detail: Record<string, unknown>;
+  from: string;
+  prev_hash: string;
+  hash: string;
+  version: number;
+}
+
+/** Facts about the installation: schema version, rotation epoch, key check value. */
+export interface FactRow {
+  id: string;
+  value: string;
+  version: number;
+}
+
+export interface Tables {
+  accounts: AccountRow;
+  api_keys: KeyRow;
+  devices: DeviceRow;
+  transfers: TransferRow;
+  bodies: BodyRow;
+  windows: WindowRow;
+  audit: AuditRow;
+  facts: FactRow;
+}
+export type TableName = keyof Tables;
+
+export interface TableShape<Row> {
+  /** The primary key column. */
+  key: keyof Row & string;
+  columns: { [C in keyof Row & string]-?: ColumnKind };
+  /** Columns (alone or together) that no two rows may share; rows with a null in them are exempt. */
+  unique: readonly (readonly (keyof Row & string)[])[];
+  /** What queries filter and order by. */
+  indexes: readonly (readonly (keyof Row & string)[])[];
+}
+
+export const TABLES: { readonly [T in TableName]: TableShape<Tables[T]> } = {
+  accounts: {
+    key: 'id',
+    columns: { id: 'text', email: 'text', created_at_ms: 'int', settings: 'json', version: 'int' },
+    unique: [['email']],
+    indexes: [],
+  },
+  api_keys: {
+    key: 'id',
+    columns: {
+      id: 'text',
+      account_id: 'text',
+      kind: 'text',
+      device_id: 'text?',
+      name: 'text',
+      prefix: 'text',
+      hash: 'text',
+      fingerprint: 'text',
+      role: 'text',
+      state: 'text',
+      generation: 'int',
+      created_at_ms: 'int',
+      last_used_at_ms: 'int?',
+      revoked_at_ms: 'int?',
+      version: 'int',
+    },
+    unique: [['hash']],
+    indexes: [
+      ['account_id', 'created_at_ms', 'id'],
+      ['device_id', 'state'],
+    ],
+  },
+  devices: {
+    key: 'id',
+    columns: {
+      id: 'text',
+      account_id: 'text',
+      name: 'text',
+      profile: 'text',
+      tags: 'json',
+      groups: 'json',
+      created_at_ms: 'int',
+      last_seen_at_ms: 'int?',
+      version: 'int',
+    },
+    unique: [['account_id', 'name']],
+    indexes: [['account_id', 'created_at_ms', 'id']],
+  },
+  transfers: {
+    key: 'id',
+    columns: {
+      id: 'text',
+      account_id: 'text',
+      key_id: 'text',
+      device_id: 'text?',
+      subject: 'text',
+      state: 'text',
+      kind: 'text',
+      upload_id: 'text?',
+      size: 'int?',
+      offset: 'int',
+      segment_bytes: 'int',
+      storage: 'text',
+      sealed_meta: 'bytes',
+      recipient_index: 'text?',
+      end_to_end: 'bool',
+      created_at_ms: 'int',
+      upload_deadline_ms: 'int?',
+      ready_at_ms: 'int?',
+      expires_at_ms: 'int',
+      claimed_at_ms: 'int?',
+      ended_at_ms: 'int?',
+      receipt_until_ms: 'int',
+      ttl_seconds: 'int',
+      receipt_ttl_seconds: 'int',
+      burn: 'text',
+      require_claim: 'bool',
+      attempts_max: 'int',
+      lease_seconds: 'int',
+      delivered_by: 'text?',
+      attempts: 'int',
+      attempts_without_progress: 'int',
+      bytes_served: 'int',
+      held: 'bool',
+      lease_hash: 'text?',
+      lease_kind: 'text?',
+      lease_expires_at_ms: 'int?',
+      lease_readers: 'int',
+      delivered: 'json',
+      served: 'json',
+      grace_until_ms: 'int?',
+      idempotency_hash: 'text?',
+      idempotency_salt: 'bytes?',
+      version: 'int',
+    },
+    unique: [['upload_id'], ['idempotency_hash']],
+    indexes: [
+      ['account_id', 'created_at_ms', 'id'],
+      ['account_id', 'state', 'created_at_ms', 'id'],
+      ['device_id', 'created_at_ms', 'id'],
+      ['key_id', 'created_at_ms', 'id'],
+      ['state', 'expires_at_ms'],
+      ['state', 'upload_deadline_ms'],
+      ['state', 'grace_until_ms'],
+      ['storage', 'state'],
+      ['receipt_until_ms'],
+    ],
+  },
+  bodies: {
+    key: 'transfer_id',
+    columns: { transfer_id: 'text', bytes: 'bytes', version: 'int' },
+    unique: [],
+    indexes: [],
+  },
+  windows: {
+    key: 'id',
+    columns: { id: 'text', hits: 'json', version: 'int' },
+    unique: [],
+    indexes: [],
+  },
+  audit: {
+    key: 'id',
+    columns: {
+      id: 'text',
+      chain: 'text',
+      seq: 'int',
+      at_ms: 'int',
+      actor: 'text',
+      action: 'text',
+      subject: 'text',
+      outcome: 'text',
+      detail: 'json',
+      from: 'text',
+      prev_hash: 'text',
+      hash: 'text',
+      version: 'int',
+    },
+    unique: [['chain', 'seq']],
+    indexes: [],
+  },
+  facts: {
+    key: 'id',
+    columns: { id: 'text', value: 'text', version: 'int' },
+    unique: [],
+    indexes: [],
+  },
+};
