@@ -177,6 +177,11 @@ export interface TableShape<Row> {
   unique: readonly (readonly (keyof Row & string)[])[];
   /** What queries filter and order by. */
   indexes: readonly (readonly (keyof Row & string)[])[];
+  /**
+   * Columns that `touch` raises. `update` and `put` never lower or clear them, so that a row loaded before a touch
+   * and stored after it does not undo the touch.
+   */
+  rising?: readonly (keyof Row & string)[];
 }
 
 export const TABLES: { readonly [T in TableName]: TableShape<Tables[T]> } = {
@@ -210,6 +215,7 @@ export const TABLES: { readonly [T in TableName]: TableShape<Tables[T]> } = {
       ['account_id', 'created_at_ms', 'id'],
       ['device_id', 'state'],
     ],
+    rising: ['last_used_at_ms'],
   },
   devices: {
     key: 'id',
@@ -226,6 +232,7 @@ export const TABLES: { readonly [T in TableName]: TableShape<Tables[T]> } = {
     },
     unique: [['account_id', 'name']],
     indexes: [['account_id', 'created_at_ms', 'id']],
+    rising: ['last_seen_at_ms'],
   },
   transfers: {
     key: 'id',

@@ -1,0 +1,78 @@
+import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import type { Crypto } from '../../ports/crypto.ts';
+
+const GCM = 'aes-256-gcm';
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** The port's primitives from node:crypto (OpenSSL), all synchronous. */
+export const nodeCrypto: Crypto = {
+  sha256(...parts) {
+    const hash = createHash('sha256');
+    for (const part of parts) hash.update(part);
+    return plain(hash.digest());
+  },
+
+  hmacSha256(key, ...parts) {
+    const hmac = createHmac('sha256', key);
+    for (const part of parts) hmac.update(part);
+    return plain(hmac.digest());
+  },
+
+  hkdfSha256({ ikm, salt, info, bytes }) {
+    return new Uint8Array(hkdfSync('sha256', ikm, salt, info, bytes));
+  },
+
+  hash() {
+    const hash = createHash('sha256');
+    return {
+      update: (bytes) => void hash.update(bytes),
+      digest: () => plain(hash.digest()),
+    };
+  },
+
+  seal({ key, nonce, aad, plaintext }) {
+    checkSizes(key, nonce);
+    const cipher = createCipheriv(GCM, key, nonce, { authTagLength: TAG_BYTES });
+    cipher.setAAD(aad, { plaintextLength: plaintext.byteLength });
+    // GCM is a stream mode: `update` gives everything and `final` nothing, so one copy makes room for the tag.
+    const ciphertext = cipher.update(plaintext);
+    cipher.final();
+    const sealed = new Uint8Array(ciphertext.byteLength + TAG_BYTES);
+    sealed.set(ciphertext);
+    sealed.set(cipher.getAuthTag(), ciphertext.byteLength);
+    return sealed;
+  },
+
+  open({ key, nonce, aad, sealed }) {
+    checkSizes(key, nonce);
+    if (sealed.byteLength < TAG_BYTES) return null;
+    const split = sealed.byteLength - TAG_BYTES;
+    const decipher = createDecipheriv(GCM, key, nonce, { authTagLength: TAG_BYTES });
+    decipher.setAAD(aad, { plaintextLength: split });
+    decipher.setAuthTag(sealed.subarray(split));
+    const plaintext = decipher.update(sealed.subarray(0, split));
+    try {
+      decipher.final();
+    } catch {
+      plaintext.fill(0);
+      return null;
+    }
+    return plain(plaintext);
+  },
+
+  equal(a, b) {
+    return a.byteLength === b.byteLength && timingSafeEqual(a, b);
+  },
+};
+
+/** The same memory as a bare Uint8Array: a Buffer's `slice` and `toString` mean other things. */
+function plain(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+function checkSizes(key: Uint8Array, nonce: Uint8Array): void {
+  if (key.byteLength !== KEY_BYTES) throw new RangeError(`expected a key of 32 bytes, came ${key.byteLength}`);
+  if (nonce.byteLength !== NONCE_BYTES) throw new RangeError(`expected a nonce of 12 bytes, came ${nonce.byteLength}`);
+}
