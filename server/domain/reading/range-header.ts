@@ -1,0 +1,22 @@
+export type RangeRequest = { kind: 'whole' } | { kind: 'part'; from: number; to: number } | { kind: 'unsatisfiable' };
+
+/**
+ * Reads a `Range` header [RFC 9110 §14.2] against a file of `size` bytes. `to` is exclusive. What is not a single
+ * byte range (several ranges, other units, nonsense) is ignored, as the RFC allows: the answer is then the whole file.
+ */
+export function parseRange(header: string | undefined, size: number): RangeRequest {
+  if (header === undefined) return { kind: 'whole' };
+  const match = /^\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*$/i.exec(header);
+  if (match === null) return { kind: 'whole' };
+  const [, first = '', last = ''] = match;
+  if (first === '' && last === '') return { kind: 'whole' };
+  if (first === '') {
+    const suffix = Number(last);
+    if (suffix === 0 || size === 0) return { kind: 'unsatisfiable' };
+    return { kind: 'part', from: Math.max(0, size - suffix), to: size };
+  }
+  const from = Number(first);
+  if (last !== '' && Number(last) < from) return { kind: 'whole' };
+  if (from >= size) return { kind: 'unsatisfiable' };
+  return { kind: 'part', from, to: last === '' ? size : Math.min(size, Number(last) + 1) };
+}
