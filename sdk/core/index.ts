@@ -1,0 +1,2 @@
+/** The device's logic without its I/O: every platform performs the effects these machines ask for. */
+export * from './upload/index.ts';

@@ -1,0 +1,76 @@
+import { budgetFreeAtMs, hitsInWindow } from './budget.ts';
+import type { Draft } from './draft.ts';
+import { freshKey } from './idempotency-key.ts';
+import type { Job } from './types.ts';
+
+function spends(job: Job): boolean {
+  return job.next === 'one-shot' || job.next === 'create';
+}
+
+function underWay(draft: Draft): number {
+  let count = 0;
+  for (let i = 0; i < draft.state.jobs.length; i++) if ((draft.state.jobs[i] as Job).inFlight !== null) count++;
+  return count;
+}
+
+function mayStartAtMs(draft: Draft, job: Job): number {
+  let at = job.notBeforeMs;
+  if (draft.state.holdUntilMs > at) at = draft.state.holdUntilMs;
+  if (job.spec.lane !== 0 && draft.state.othersHoldUntilMs > at) at = draft.state.othersHoldUntilMs;
+  if (spends(job)) {
+    const free = budgetFreeAtMs(draft.state.hits, job.spec.lane, draft.nowMs, draft.state.limits);
+    if (free > at) at = free;
+  }
+  return at;
+}
+
+function send(draft: Draft, job: Job): void {
+  const request = draft.state.nextRequest;
+  draft.state.nextRequest = request + 1;
+  job.inFlight = request;
+  if (spends(job)) draft.state.hits = draft.state.hits.concat([draft.nowMs]);
+  if (job.next === 'remove') job.removals += 1;
+  draft.effects.push({
+    type: 'request',
+    request: request,
+    job: job.spec.id,
+    kind: job.next,
+    idempotencyKey: freshKey(job.spec.idempotencyKey, job.restarts),
+    location: job.location,
+    transferId: job.next === 'remove' ? job.transferId : null,
+    offsetBytes: job.offsetBytes,
+    bytesMax: job.chunkBytesMax,
+    sizeBytes: job.sizeBytes,
+  });
+}
+
+/** Start everything that may start now, smaller lanes first, and ask to be woken when the next thing may. */
+export function pump(draft: Draft): void {
+  const limits = draft.state.limits;
+  draft.state.hits = hitsInWindow(draft.state.hits, draft.nowMs, limits);
+  const down = draft.state.failures >= limits.outageFailures;
+  const parallelMax = down ? 1 : limits.parallelMax;
+  const waiting: Job[] = [];
+  for (let i = 0; i < draft.state.jobs.length; i++) {
+    const job = draft.state.jobs[i] as Job;
+    if (job.inFlight === null) waiting.push(job);
+  }
+  // Order within a lane is the order of arrival; the index decides ties because not every sort is stable.
+  const order: { job: Job; index: number }[] = [];
+  for (let i = 0; i < waiting.length; i++) order.push({ job: waiting[i] as Job, index: i });
+  order.sort((a, b) => (a.job.spec.lane === b.job.spec.lane ? a.index - b.index : a.job.spec.lane - b.job.spec.lane));
+  let busy = underWay(draft);
+  let wakeAtMs = -1;
+  for (let i = 0; i < order.length; i++) {
+    const job = (order[i] as { job: Job }).job;
+    const at = mayStartAtMs(draft, job);
+    const most = job.spec.lane === 0 && !down ? parallelMax + 1 : parallelMax;
+    if (at > draft.nowMs) {
+      if (wakeAtMs < 0 || at < wakeAtMs) wakeAtMs = at;
+    } else if (busy < most) {
+      send(draft, job);
+      busy += 1;
+    }
+  }
+  if (wakeAtMs >= 0) draft.effects.push({ type: 'wake', atMs: wakeAtMs });
+}
