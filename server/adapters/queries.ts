@@ -1,5 +1,5 @@
-import { columnOf, type Row, type Table, checkValue } from './rows.ts';
 import type { Operator } from '../ports/metadata-store.ts';
+import { checkValue, columnOf, type Row, type Table } from './rows.ts';
 
 /** A condition after checking: `value` is an array for `in` and null for the null tests. */
 export interface CheckedCondition {
@@ -57,7 +57,9 @@ export function checkQuery(table: Table, query: LooseQuery): CheckedQuery {
   });
   for (const { column } of order) {
     if (columnOf(table, column).nullable && !where.some((c) => c.column === column && c.operator !== 'is-null')) {
-      throw new TypeError(`expected a filter on ${table.name}.${column} that rules out null, since rows are ordered by it`);
+      throw new TypeError(
+        `expected a filter on ${table.name}.${column} that rules out null, since rows are ordered by it`,
+      );
     }
   }
   checkAfter(table, order, query.after);
@@ -98,14 +100,12 @@ function checkCondition(table: Table, condition: readonly unknown[]): CheckedCon
   return { column: name, operator, value: condition[2] };
 }
 
-function checkAfter(
-  table: Table,
-  order: CheckedQuery['order'],
-  after: readonly (string | number)[] | undefined,
-): void {
+function checkAfter(table: Table, order: CheckedQuery['order'], after: readonly (string | number)[] | undefined): void {
   if (after === undefined) return;
   if (after.length === 0 || after.length !== order.length) {
-    throw new TypeError(`expected as many values behind after as order columns (${order.length}), came ${after.length}`);
+    throw new TypeError(
+      `expected as many values behind after as order columns (${order.length}), came ${after.length}`,
+    );
   }
   if (order.some(({ descending }) => descending !== order[0]?.descending)) {
     throw new TypeError('expected all orders to agree where a page starts behind a row');
