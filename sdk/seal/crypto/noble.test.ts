@@ -1,0 +1,4 @@
+import { sealCryptoContract } from './crypto.contract.ts';
+import { nobleCrypto } from './noble.ts';
+
+sealCryptoContract(nobleCrypto);
