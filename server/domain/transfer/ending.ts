@@ -59,3 +59,8 @@ export function reopen(transfer: Transfer): Transfer | null {
   if (!transfer.held) return null;
   return changed(transfer, { held: false, attempts_without_progress: 0, bytes_served: 0 });
 }
+
+/** `burn: on-first-byte`: the file is burned as its first byte is about to leave. Part of the change that began the read. */
+export function burnOnFirstByte(transfer: Transfer, nowMs: number): Transfer {
+  return { ...burn(transfer, { nowMs, by: 'first-byte' }), version: transfer.version };
+}

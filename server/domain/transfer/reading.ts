@@ -200,8 +200,3 @@ export function acknowledge(
   if (!covers(everything, transfer.size ?? 0)) return { ok: false, code: 'ack_incomplete' };
   return { ok: true, transfer: burn({ ...transfer, delivered: everything }, { nowMs: command.nowMs, by: 'ack' }) };
 }
-
-/** `burn: on-first-byte`: the file is burned as its first byte is about to leave. */
-export function burnOnFirstByte(transfer: Transfer, nowMs: number): Transfer {
-  return { ...burn(transfer, { nowMs, by: 'first-byte' }), version: transfer.version };
-}

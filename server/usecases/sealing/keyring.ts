@@ -36,7 +36,12 @@ export function createKeyring(keys: KeyringKeys, deps: { crypto: Crypto; random:
     if (known !== undefined) return known;
     const root = keys.keys.get(version);
     if (root === undefined) return null;
-    const key = crypto.hkdfSha256({ ikm: root, salt: new Uint8Array(0), info: `fuselink keyring v1 ${purpose}`, bytes: 32 });
+    const key = crypto.hkdfSha256({
+      ikm: root,
+      salt: new Uint8Array(0),
+      info: `fuselink keyring v1 ${purpose}`,
+      bytes: 32,
+    });
     derived.set(name, key);
     return key;
   }
@@ -64,7 +69,12 @@ export function createKeyring(keys: KeyringKeys, deps: { crypto: Crypto; random:
       const key = sealed.length > NONCE_BYTES + 1 ? keyFor(purpose, sealed[0] ?? 0) : null;
       if (key === null) return null;
       const aad = utf8(`${purpose}\n${context}`);
-      return crypto.open({ key, nonce: sealed.subarray(1, 1 + NONCE_BYTES), aad, sealed: sealed.subarray(1 + NONCE_BYTES) });
+      return crypto.open({
+        key,
+        nonce: sealed.subarray(1, 1 + NONCE_BYTES),
+        aad,
+        sealed: sealed.subarray(1 + NONCE_BYTES),
+      });
     },
     mac(purpose, parts, version = keys.current) {
       return crypto.hmacSha256(currentKey(purpose, version), ...parts);

@@ -1,3 +1,4 @@
+import { concatBytes } from '../../domain/bytes.ts';
 import {
   SEGMENT_NONCE_BYTES,
   SEGMENT_OVERHEAD_BYTES,
@@ -63,7 +64,11 @@ export async function* readSegments(
       held += take;
       piece = piece.subarray(take);
       if (held < needed(index)) continue;
-      const plain = openSegment(crypto, secrets, { index, flag: index === last ? 'last' : 'inner', sealed: joined(parts, held) });
+      const plain = openSegment(crypto, secrets, {
+        index,
+        flag: index === last ? 'last' : 'inner',
+        sealed: concatBytes(parts),
+      });
       const start = index * segmentBytes;
       yield plain.subarray(Math.max(0, from - start), Math.min(plain.length, to - start));
       index++;
@@ -72,16 +77,4 @@ export async function* readSegments(
     }
   }
   if (index <= lastIndex) throw new SealBrokenError(`a transfer ends within segment ${index} of ${last + 1}`);
-}
-
-function joined(parts: readonly Uint8Array[], bytes: number): Uint8Array {
-  const only = parts[0];
-  if (parts.length === 1 && only !== undefined) return only;
-  const out = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

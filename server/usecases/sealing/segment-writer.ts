@@ -1,4 +1,4 @@
-import { SEGMENT_NONCE_BYTES, segmentAad, type SegmentFlag } from '../../domain/upload/segments.ts';
+import { SEGMENT_NONCE_BYTES, type SegmentFlag, segmentAad } from '../../domain/upload/segments.ts';
 import type { Crypto, Random } from '../../ports/crypto.ts';
 import type { LinkSecrets } from './link.ts';
 
@@ -30,9 +30,9 @@ export class SegmentWriter {
     if (options.begun !== undefined) this.#append(options.begun);
   }
 
-  /** Plaintext bytes held back, not yet in a sealed segment. */
-  get pendingBytes(): number {
-    return this.#filled;
+  /** Plaintext held back, not yet in a sealed segment. Valid until the next `push`. */
+  get pending(): Uint8Array {
+    return this.#buffer.subarray(0, this.#filled);
   }
 
   /** Plaintext bytes in sealed segments so far (from the start of the file). */

@@ -22,7 +22,14 @@ export function sealMeta(keyring: Keyring, id: TransferId, meta: TransferMeta): 
 /** Opens sealed metadata; a row that was altered, or sealed under a secret that is no longer there, is shown as such. */
 export function openMeta(keyring: Keyring, row: { id: TransferId; sealed_meta: Uint8Array }): TransferMeta {
   const plain = keyring.open(PURPOSE, row.id, row.sealed_meta);
-  if (plain === null) return { filename: '(cannot be opened)', recipient: null, note: null, contentType: 'application/octet-stream', sha256: null };
+  if (plain === null)
+    return {
+      filename: '(cannot be opened)',
+      recipient: null,
+      note: null,
+      contentType: 'application/octet-stream',
+      sha256: null,
+    };
   const [filename, recipient, note, contentType, sha256] = JSON.parse(fromUtf8(plain));
   return { filename, recipient, note, contentType, sha256 };
 }

@@ -1,0 +1,51 @@
+import type { AccountId, Subject } from '../../domain/ids.ts';
+import type { KeyRow } from '../../ports/tables.ts';
+import { auditOf, type Caller } from '../caller.ts';
+import type { Deps } from '../deps.ts';
+import { FuselinkError } from '../error.ts';
+import { mintKey } from '../key/mint-key.ts';
+import { newId } from '../new-id.ts';
+
+export interface CreatedAccount {
+  accountId: AccountId;
+  email: string;
+  /** The account's first key, shown once. */
+  apiKey: string;
+  row: KeyRow;
+}
+
+/** A new account with its first key. Only the operator at the server makes accounts. Throws where the e-mail is taken. */
+export async function createAccount(deps: Deps, what: { email: string }): Promise<CreatedAccount> {
+  const email = what.email.trim().toLowerCase();
+  if (!/^[^\s@<>"\u0000-\u001f]+@[^\s@<>"\u0000-\u001f]+$/.test(email) || email.length > 254) {
+    throw new FuselinkError('invalid_field', 'email: expected one e-mail address, got another text.');
+  }
+  const accountId = newId(deps, 'acc') as AccountId;
+  const { row, key } = mintKey(deps, { accountId, kind: 'account', deviceId: null, name: 'first key', role: 'owner' });
+  const nowMs = deps.clock.nowMs();
+  const outcome = await deps.store.commit([
+    {
+      kind: 'insert',
+      table: 'accounts',
+      row: { id: accountId, email, created_at_ms: nowMs, settings: {}, version: 1 },
+    },
+    { kind: 'insert', table: 'api_keys', row },
+    auditOf(operatorOf(accountId, row), nowMs, { action: 'account.created', subject: accountId }),
+  ]);
+  if (!outcome.ok) throw new FuselinkError('conflict', 'email: there is an account with this address already.');
+  return { accountId, email, apiKey: key, row };
+}
+
+/** The operator at the server's own command line, acting for an account. */
+export function operatorOf(accountId: AccountId, key: Caller['key']): Caller {
+  return {
+    accountId,
+    role: 'owner',
+    key,
+    deviceId: null,
+    subject: key.id as string as Subject,
+    via: 'operator',
+    mayManage: true,
+    from: 'local',
+  };
+}

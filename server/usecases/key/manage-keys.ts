@@ -1,0 +1,184 @@
+import {
+  ACCOUNT_KEYS_ACTIVE_MAX,
+  KEY_NAME_CHARS_MAX,
+  type KeyAnswer,
+  type KeyCreatedAnswer,
+  PAGE_ROWS_DEFAULT,
+  PAGE_ROWS_MAX,
+  type Role,
+} from '#sdk/protocol';
+import type { KeyId } from '../../domain/ids.ts';
+import { isWellFormed } from '../../domain/upload/filename.ts';
+import type { KeyRow } from '../../ports/tables.ts';
+import { auditOf, type Caller, requireManagement, requireWriter } from '../caller.ts';
+import type { Deps } from '../deps.ts';
+import { FuselinkError } from '../error.ts';
+import { decodeCursor, encodeCursor } from '../paging.ts';
+import { decideAndCommit } from '../store-helpers.ts';
+import { mintKey } from './mint-key.ts';
+
+const ROLE_RANK: Record<Role, number> = { owner: 2, operator: 1, auditor: 0 };
+
+export function keyAnswer(row: KeyRow): KeyAnswer {
+  const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+  return {
+    id: row.id,
+    kind: row.kind,
+    name: row.name,
+    prefix: row.prefix,
+    fingerprint: row.fingerprint,
+    role: row.role,
+    state: row.state,
+    device_id: row.device_id,
+    created_at: new Date(row.created_at_ms).toISOString(),
+    last_used_at: iso(row.last_used_at_ms),
+    revoked_at: iso(row.revoked_at_ms),
+  };
+}
+
+/** A page of the account's keys, newest first; never the keys themselves. */
+export async function listKeys(
+  deps: Deps,
+  caller: Caller,
+  query: { cursor?: string | undefined; limit?: number | undefined },
+): Promise<{ keys: KeyAnswer[]; next_cursor: string | null }> {
+  if (caller.key.kind !== 'account')
+    throw new FuselinkError('role_insufficient', 'Expected an account key, got a device key.');
+  const limit = Math.min(query.limit ?? PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX);
+  const after = decodeCursor(query.cursor, ['number', 'string']);
+  const rows = await deps.store.list('api_keys', {
+    where: [['account_id', '=', caller.accountId]],
+    orderBy: [
+      ['created_at_ms', 'desc'],
+      ['id', 'desc'],
+    ],
+    ...(after === null ? {} : { after }),
+    limit: limit + 1,
+  });
+  const page = rows.slice(0, limit);
+  const last = page[page.length - 1];
+  return {
+    keys: page.map(keyAnswer),
+    next_cursor: rows.length > limit && last !== undefined ? encodeCursor([last.created_at_ms, last.id]) : null,
+  };
+}
+
+/** A new account key, shown once. Throws `key_limit_reached` at the eleventh active one. */
+export async function createKey(
+  deps: Deps,
+  caller: Caller,
+  what: { name: string; role?: Role | undefined; key?: { bytes: Uint8Array; text: string } },
+): Promise<KeyCreatedAnswer> {
+  requireManagement(caller);
+  requireWriter(caller);
+  const role = what.role ?? caller.role;
+  if (ROLE_RANK[role] > ROLE_RANK[caller.role]) {
+    throw new FuselinkError(
+      'role_insufficient',
+      `Expected a role of at most ${caller.role}, as the creator has, got ${role}.`,
+    );
+  }
+  const name = checkKeyName(what.name);
+  return decideAndCommit(deps.store, async () => {
+    const account = await deps.store.get('accounts', { id: caller.accountId });
+    if (account === null) throw new FuselinkError('not_found', 'There is no such account.');
+    const active = await deps.store.count('api_keys', {
+      where: [
+        ['account_id', '=', caller.accountId],
+        ['kind', '=', 'account'],
+        ['state', '=', 'active'],
+      ],
+    });
+    if (active.rows >= ACCOUNT_KEYS_ACTIVE_MAX) {
+      throw new FuselinkError(
+        'key_limit_reached',
+        `Expected at most ${ACCOUNT_KEYS_ACTIVE_MAX} active keys, got one more. Revoke one to free its place.`,
+      );
+    }
+    const { row, key } = mintKey(deps, {
+      ...what,
+      accountId: caller.accountId,
+      kind: 'account',
+      deviceId: null,
+      name,
+      role,
+    });
+    return {
+      answer: { ...keyAnswer(row), key },
+      writes: [
+        { kind: 'insert', table: 'api_keys', row },
+        // The account's version serialises creations: two at once cannot both be the tenth.
+        {
+          kind: 'update',
+          table: 'accounts',
+          row: { ...account, version: account.version + 1 },
+          expectVersion: account.version,
+        },
+        auditOf(caller, deps.clock.nowMs(), {
+          action: 'key.created',
+          subject: row.id,
+          detail: { name, role, fingerprint: row.fingerprint },
+        }),
+      ],
+    };
+  });
+}
+
+/** Revokes a key of the account for the very next request. Throws `not_found`, or `key_already_revoked`. */
+export async function revokeKey(
+  deps: Deps,
+  caller: Caller,
+  what: { id: KeyId; confirmLast?: boolean },
+): Promise<KeyAnswer> {
+  requireManagement(caller);
+  requireWriter(caller);
+  return decideAndCommit(deps.store, async () => {
+    const row = await deps.store.get('api_keys', { id: what.id });
+    if (row === null || row.account_id !== caller.accountId)
+      throw new FuselinkError('not_found', 'There is no such key.');
+    const nowMs = deps.clock.nowMs();
+    if (row.state === 'revoked') {
+      const when = row.revoked_at_ms === null ? 'earlier' : new Date(row.revoked_at_ms).toISOString();
+      throw new FuselinkError('key_already_revoked', `This key was already revoked at ${when}.`);
+    }
+    if (row.id === caller.key.id && caller.via !== 'operator' && what.confirmLast !== true)
+      await refuseLockOut(deps, caller);
+    const next: KeyRow = { ...row, state: 'revoked', revoked_at_ms: nowMs, version: row.version + 1 };
+    return {
+      answer: keyAnswer(next),
+      writes: [
+        { kind: 'update', table: 'api_keys', row: next, expectVersion: row.version },
+        auditOf(caller, nowMs, { action: 'key.revoked', subject: row.id, detail: { fingerprint: row.fingerprint } }),
+      ],
+    };
+  });
+}
+
+async function refuseLockOut(deps: Deps, caller: Caller): Promise<void> {
+  const others = await deps.store.count('api_keys', {
+    where: [
+      ['account_id', '=', caller.accountId],
+      ['kind', '=', 'account'],
+      ['state', '=', 'active'],
+    ],
+  });
+  if (others.rows > 1) return;
+  throw new FuselinkError(
+    'key_last_needs_confirmation',
+    'Revoking this key leaves no key to sign in with. Confirm with ?confirm=last-key.',
+  );
+}
+
+function checkKeyName(name: string): string {
+  const trimmed = name.trim();
+  if (
+    trimmed !== '' &&
+    trimmed.length <= KEY_NAME_CHARS_MAX &&
+    isWellFormed(trimmed) &&
+    !/[\u0000-\u001f\u007f]/.test(trimmed)
+  ) {
+    return trimmed;
+  }
+  const detail = `expected a name of 1 to ${KEY_NAME_CHARS_MAX} characters, got ${trimmed === '' ? 'an empty one' : `${trimmed.length} or control characters`}`;
+  throw new FuselinkError('invalid_field', `name: ${detail}.`, { errors: [{ field: 'name', detail }] });
+}

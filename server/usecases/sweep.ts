@@ -1,0 +1,136 @@
+import { sweep } from '../domain/transfer/ending.ts';
+import type { Condition } from '../ports/metadata-store.ts';
+import type { TransferRow } from '../ports/tables.ts';
+import type { Deps } from './deps.ts';
+import { BodyIntake } from './upload/body-intake.ts';
+import { deleteBlob, dropBytes } from './upload/dispose.ts';
+
+/** Rows looked at in one go: a sweep must not hold up requests. */
+const BATCH_ROWS = 200;
+/** A strict (`on-first-byte`) read may go on this long after the burn before its bytes are taken away under it. */
+const BYTES_LINGER_MS = 3_600_000;
+
+export interface SweepReport {
+  expired: number;
+  burned: number;
+  bytesDeleted: number;
+  receiptsDropped: number;
+}
+
+/**
+ * Ends what is due (expired links, abandoned uploads, reads behind a proxy whose grace has passed), deletes the bytes
+ * of what has ended, and drops receipts that are old enough. Every step is a compare-and-set of its own, so that
+ * several nodes may sweep at the same time and a crash in the middle loses nothing.
+ */
+export async function sweepOnce(deps: Deps, options: { atStart: boolean }): Promise<SweepReport> {
+  const report: SweepReport = { expired: 0, burned: 0, bytesDeleted: 0, receiptsDropped: 0 };
+  const nowMs = deps.clock.nowMs();
+  const due: Condition<TransferRow>[][] = [
+    [
+      ['state', 'in', ['ready', 'claimed']],
+      ['expires_at_ms', '<=', nowMs],
+    ],
+    [
+      ['state', '=', 'uploading'],
+      ['upload_deadline_ms', '<=', nowMs],
+    ],
+    [
+      ['state', '=', 'claimed'],
+      ['grace_until_ms', '<=', nowMs],
+    ],
+  ];
+  for (const where of due) await eachRow(deps, where, (row) => endDue(deps, row, report));
+
+  if (options.atStart && deps.settings.singleNode) {
+    await eachRow(deps, [['state', '=', 'uploading']], async (row) => {
+      if (row.kind !== 'one-shot') return;
+      await BodyIntake.discardUnfinished(deps, row);
+      report.expired++;
+    });
+  }
+  const lingered = options.atStart && deps.settings.singleNode ? nowMs : nowMs - BYTES_LINGER_MS;
+  await eachRow(
+    deps,
+    [
+      ['storage', '=', 'blob'],
+      ['state', 'in', ['burned', 'expired', 'revoked']],
+    ],
+    async (row) => {
+      if ((row.ended_at_ms ?? 0) > lingered && row.delivered_by === 'first-byte') return;
+      await deleteBlob(deps, row);
+      report.bytesDeleted++;
+    },
+  );
+  await eachRow(deps, [['receipt_until_ms', '<=', nowMs]], async (row) => {
+    if (row.storage === 'blob' || row.state === 'uploading' || row.state === 'ready' || row.state === 'claimed') return;
+    await deps.store.commit([{ kind: 'delete', table: 'transfers', key: row.id, expectVersion: row.version }]);
+    report.receiptsDropped++;
+  });
+  if (options.atStart) await deleteOrphans(deps, report);
+  return report;
+}
+
+async function eachRow(
+  deps: Deps,
+  where: Condition<TransferRow>[],
+  act: (row: TransferRow) => Promise<void>,
+): Promise<void> {
+  let after: string[] | null = null;
+  for (;;) {
+    const rows: TransferRow[] = await deps.store.list('transfers', {
+      where,
+      orderBy: [['id', 'asc']],
+      ...(after === null ? {} : { after }),
+      limit: BATCH_ROWS,
+    });
+    for (const row of rows) await act(row);
+    const last = rows[rows.length - 1];
+    if (last === undefined || rows.length < BATCH_ROWS) return;
+    after = [last.id];
+  }
+}
+
+async function endDue(deps: Deps, row: TransferRow, report: SweepReport): Promise<void> {
+  if (row.state === 'uploading' && row.kind === 'one-shot') {
+    await BodyIntake.discardUnfinished(deps, row);
+    report.expired++;
+    return;
+  }
+  const nowMs = deps.clock.nowMs();
+  const next = sweep(row, nowMs);
+  if (next === null) return;
+  const gone = dropBytes(next);
+  const outcome = await deps.store.commit([
+    { kind: 'update', table: 'transfers', row: gone.row, expectVersion: row.version },
+    ...gone.writes,
+    {
+      kind: 'audit',
+      entry: {
+        chain: row.account_id,
+        at_ms: nowMs,
+        actor: 'sweep',
+        action: next.state === 'burned' ? 'transfer.delivered' : 'transfer.expired',
+        subject: row.id,
+        outcome: 'done',
+        detail: { was: row.state, by: next.delivered_by },
+        from: 'local',
+      },
+    },
+  ]);
+  if (!outcome.ok) return;
+  if (next.state === 'burned') report.burned++;
+  else report.expired++;
+  await deleteBlob(deps, gone.row);
+}
+
+/** Blobs no row speaks of. A row is always written before its blob, so such bytes are nobody's. */
+async function deleteOrphans(deps: Deps, report: SweepReport): Promise<void> {
+  for await (const id of deps.blobs.list()) {
+    const row = await deps.store.get('transfers', { id: id as TransferRow['id'] });
+    if (row !== null && row.storage === 'blob') continue;
+    // Read again: the row may have been written between the listing and the look.
+    if (row !== null && row.storage === 'inline' && row.state === 'uploading') continue;
+    await deps.blobs.delete(id);
+    report.bytesDeleted++;
+  }
+}

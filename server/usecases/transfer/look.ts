@@ -1,0 +1,72 @@
+import { PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, type TransferAnswer, type TransferState } from '#sdk/protocol';
+import type { TransferId } from '../../domain/ids.ts';
+import type { Condition } from '../../ports/metadata-store.ts';
+import type { TransferRow } from '../../ports/tables.ts';
+import type { Caller } from '../caller.ts';
+import type { Deps } from '../deps.ts';
+import { FuselinkError } from '../error.ts';
+import { decodeCursor, encodeCursor } from '../paging.ts';
+import { recipientIndex } from '../sealing/transfer-meta.ts';
+import { transferAnswer } from '../upload/answers.ts';
+
+/** The transfer, if it is of the caller's account; a stranger's is `not_found`, like one that does not exist. */
+export async function ownTransfer(deps: Deps, caller: Caller, id: TransferId): Promise<TransferRow> {
+  const row = await deps.store.get('transfers', { id });
+  if (row === null || row.account_id !== caller.accountId || !mayAccountSee(caller, row)) {
+    throw new FuselinkError('not_found', 'There is no such transfer.');
+  }
+  return row;
+}
+
+/** A device key sees what its own device sent; account keys and people see the account's. */
+function mayAccountSee(caller: Caller, row: TransferRow): boolean {
+  return caller.key.kind === 'account' || row.subject === caller.subject;
+}
+
+export interface ListTransfers {
+  state?: TransferState | undefined;
+  deviceId?: string | undefined;
+  keyId?: string | undefined;
+  recipient?: string | undefined;
+  cursor?: string | undefined;
+  limit?: number | undefined;
+}
+
+/** A page of transfers, newest first. */
+export async function listTransfers(
+  deps: Deps,
+  caller: Caller,
+  query: ListTransfers,
+): Promise<{ transfers: TransferAnswer[]; next_cursor: string | null }> {
+  const limit = Math.min(query.limit ?? PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX);
+  const where: Condition<TransferRow>[] = [['account_id', '=', caller.accountId]];
+  if (caller.key.kind !== 'account') where.push(['subject', '=', caller.subject]);
+  if (query.state !== undefined) where.push(['state', '=', query.state]);
+  if (query.deviceId !== undefined)
+    where.push(['device_id', '=', query.deviceId as NonNullable<TransferRow['device_id']>]);
+  if (query.keyId !== undefined) where.push(['key_id', '=', query.keyId as TransferRow['key_id']]);
+  if (query.recipient !== undefined) {
+    const recipient = query.recipient;
+    const indexes = deps.keyring.versions.map((version) =>
+      recipientIndex(deps.keyring, caller.accountId, recipient, version),
+    );
+    where.push(['recipient_index', 'in', indexes]);
+  }
+  const after = decodeCursor(query.cursor, ['number', 'string']);
+  const rows = await deps.store.list('transfers', {
+    where,
+    orderBy: [
+      ['created_at_ms', 'desc'],
+      ['id', 'desc'],
+    ],
+    ...(after === null ? {} : { after }),
+    limit: limit + 1,
+  });
+  const page = rows.slice(0, limit);
+  const last = page[page.length - 1];
+  const more = rows.length > limit && last !== undefined;
+  return {
+    transfers: page.map((row) => transferAnswer(deps, row)),
+    next_cursor: more ? encodeCursor([last.created_at_ms, last.id]) : null,
+  };
+}

@@ -1,0 +1,129 @@
+import { concatBytes } from '../../domain/bytes.ts';
+import type { BlobWriter } from '../../ports/blob-store.ts';
+import type { Write } from '../../ports/metadata-store.ts';
+import type { TransferRow } from '../../ports/tables.ts';
+import type { Deps } from '../deps.ts';
+import type { LinkSecrets } from '../sealing/link.ts';
+import { SegmentWriter } from '../sealing/segment-writer.ts';
+
+export type IntakeOutcome =
+  | { ok: true; row: TransferRow }
+  | { ok: false; reason: 'conflict' | 'exists' | 'window-full' };
+
+/**
+ * Takes the body of a one-shot upload: hashes, seals, and keeps it in memory while it is small enough for the
+ * metadata row; beyond that it announces itself with a row and streams into the blob store.
+ */
+export class BodyIntake {
+  readonly #deps: Deps;
+  readonly #writer: SegmentWriter;
+  readonly #hash: { update(bytes: Uint8Array): void; digest(): Uint8Array };
+  #row: TransferRow;
+  #bytes = 0;
+  #announced = false;
+  #blob: BlobWriter | null = null;
+  #inline: Uint8Array[] = [];
+  #renewAtMs: number;
+
+  constructor(deps: Deps, secrets: LinkSecrets, row: TransferRow) {
+    this.#deps = deps;
+    this.#row = row;
+    this.#hash = deps.crypto.hash();
+    this.#renewAtMs = deps.clock.monotonicMs() + deps.settings.uploadDeadlineMs / 3;
+    this.#writer = new SegmentWriter({ ...deps, secrets, segmentBytes: row.segment_bytes, index: 0 });
+  }
+
+  get row(): TransferRow {
+    return this.#row;
+  }
+
+  /** Plaintext bytes taken so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  async push(chunk: Uint8Array): Promise<void> {
+    this.#bytes += chunk.length;
+    this.#hash.update(chunk);
+    if (this.#blob === null && this.#bytes > this.#deps.settings.inlineBodyBytesMax) await this.#announce();
+    for (const piece of this.#writer.push(chunk)) await this.#put(piece);
+    if (this.#announced && this.#deps.clock.monotonicMs() >= this.#renewAtMs) await this.#renewDeadline();
+  }
+
+  /** Seals the last segment and makes the bytes durable (small ones become so with the commit). The digest. */
+  async finish(): Promise<Uint8Array> {
+    // An empty body never passed push, yet must go where every body goes.
+    if (this.#blob === null && this.#deps.settings.inlineBodyBytesMax === 0) await this.#announce();
+    for (const piece of this.#writer.finish()) await this.#put(piece);
+    if (this.#blob !== null) {
+      await this.#blob.finish();
+      this.#blob = null;
+    }
+    return this.#hash.digest();
+  }
+
+  /** Makes `ready` true together with `writes`: the one moment at which the upload becomes a transfer. */
+  async commit(ready: TransferRow, writes: readonly Write[]): Promise<IntakeOutcome> {
+    const row = this.#announced ? { ...ready, version: this.#row.version + 1 } : ready;
+    const own: Write[] = this.#announced
+      ? [{ kind: 'update', table: 'transfers', row, expectVersion: this.#row.version }]
+      : [
+          { kind: 'insert', table: 'transfers', row },
+          {
+            kind: 'insert',
+            table: 'bodies',
+            row: { transfer_id: row.id, bytes: concatBytes(this.#inline), version: 1 },
+          },
+        ];
+    const outcome = await this.#deps.store.commit([...own, ...writes]);
+    return outcome.ok ? { ok: true, row } : { ok: false, reason: outcome.reason };
+  }
+
+  /** Leaves nothing behind. Never rejects: what cannot be deleted now is the sweep's. */
+  async discard(): Promise<void> {
+    await this.#blob?.abandon();
+    this.#blob = null;
+    if (this.#announced) await BodyIntake.discardUnfinished(this.#deps, this.#row);
+  }
+
+  /** Deletes an unfinished upload, bytes first: a row without bytes is found again, bytes without a row would linger. */
+  static async discardUnfinished(deps: Deps, row: TransferRow): Promise<void> {
+    try {
+      if (row.storage === 'blob') await deps.blobs.delete(row.id);
+      await deps.store.commit([
+        { kind: 'delete', table: 'transfers', key: row.id, expectVersion: row.version },
+        { kind: 'delete', table: 'bodies', key: row.id },
+      ]);
+    } catch (error) {
+      deps.warn('an upload that failed could not be cleared away yet', error);
+    }
+  }
+
+  async #put(piece: Uint8Array): Promise<void> {
+    if (this.#blob === null) this.#inline.push(piece);
+    else await this.#blob.write(piece);
+  }
+
+  async #announce(): Promise<void> {
+    const row: TransferRow = { ...this.#row, storage: 'blob' };
+    const outcome = await this.#deps.store.commit([{ kind: 'insert', table: 'transfers', row }]);
+    if (!outcome.ok) throw new Error(`an upload could not be announced: ${outcome.reason}`);
+    this.#announced = true;
+    this.#row = row;
+    this.#blob = await this.#deps.blobs.openWriter(row.id, { offset: 0 });
+    for (const piece of this.#inline) await this.#blob.write(piece);
+    this.#inline = [];
+  }
+
+  async #renewDeadline(): Promise<void> {
+    const { clock, settings, store } = this.#deps;
+    this.#renewAtMs = clock.monotonicMs() + settings.uploadDeadlineMs / 3;
+    const row: TransferRow = {
+      ...this.#row,
+      upload_deadline_ms: clock.nowMs() + settings.uploadDeadlineMs,
+      version: this.#row.version + 1,
+    };
+    const outcome = await store.commit([{ kind: 'update', table: 'transfers', row, expectVersion: this.#row.version }]);
+    if (outcome.ok) this.#row = row;
+  }
+}
