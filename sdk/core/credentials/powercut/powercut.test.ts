@@ -1,0 +1,178 @@
+import { createHash } from 'node:crypto';
+import { expect, test } from 'vitest';
+import type { CutFiles, CutFlash, CutSubject, Nvs } from '../index.ts';
+import {
+  credentialSubject,
+  cutFiles,
+  cutFlash,
+  exploreCuts,
+  FILE_VARIANTS,
+  FLASH_VARIANTS,
+  fileNvs,
+  flashNvs,
+  replayCuts,
+  SLOT_NAMES,
+  steadyPower,
+} from '../index.ts';
+
+const sha256 = (bytes: Uint8Array) => new Uint8Array(createHash('sha256').update(bytes).digest());
+
+const flashSubject = (openStore: (flash: CutFlash) => Nvs, enrolled: boolean): CutSubject => {
+  const medium = cutFlash(steadyPower(), 2, 128);
+  const at = (updates: number, on: CutFlash) =>
+    credentialSubject({ medium: on, variants: FLASH_VARIANTS, openStore, sha256, updates });
+  if (!enrolled) return at(2, medium);
+  const subject = at(0, medium);
+  subject.drive();
+  return at(2, medium);
+};
+const pages = (flash: CutFlash) => flashNvs(flash, 'fuselink', SLOT_NAMES);
+
+const fileSubject = (openStore: (files: CutFiles) => Nvs): CutSubject =>
+  credentialSubject({
+    medium: cutFiles(steadyPower()),
+    variants: FILE_VARIANTS.length,
+    openStore,
+    sha256,
+    updates: 2,
+  });
+
+test('two flash pages: every cut, every pair and every triple over enrolment and two rotations → a key that works', () => {
+  const report = exploreCuts(flashSubject(pages, false), 3);
+  console.log(report);
+  expect(report.failures).toEqual([]);
+  // 2 pages of provisioning, 2 updates of 2 pages; 17 words and an erase each.
+  expect(report.operations).toBe(6 * 18);
+  expect(report.schedules).toBeGreaterThan(1_000_000);
+});
+
+test('append-only file: every cut, pair and triple, torn and out of order across a missing sync → a key that works', () => {
+  const report = exploreCuts(
+    fileSubject((files) => fileNvs(files, 'nvs')),
+    3,
+  );
+  console.log(report);
+  expect(report.failures).toEqual([]);
+  expect(report.operations).toBeGreaterThan(120);
+  expect(report.schedules).toBeGreaterThan(1_000_000);
+});
+
+test('bench: stores known to brick a device → each is found, and its schedule replays', () => {
+  const broken: { name: string; subject: CutSubject }[] = [
+    {
+      name: 'both slots in one page that is erased to write either',
+      subject: flashSubject((flash) => {
+        const inner = flashNvs(flash, 'all', ['both']);
+        return {
+          open: () => {
+            const handle = inner.open('all', 'rw');
+            const slots = (): Uint8Array => {
+              try {
+                return handle.get('both');
+              } catch {
+                return new Uint8Array(120);
+              }
+            };
+            const offset = (name: string) => SLOT_NAMES.indexOf(name) * 60;
+            return {
+              ...handle,
+              get: (name) => slots().slice(offset(name), offset(name) + 60),
+              set: (name, bytes) => {
+                const all = slots();
+                all.set(bytes, offset(name));
+                handle.set('both', all);
+              },
+            };
+          },
+        };
+      }, false),
+    },
+    {
+      name: 'a file store that forgets to sync its log',
+      subject: fileSubject((files) => fileNvs({ ...files, sync: () => {} }, 'nvs')),
+    },
+    {
+      name: 'a file store that forgets to sync its folder',
+      subject: fileSubject((files) => fileNvs({ ...files, syncFolder: () => {} }, 'nvs')),
+    },
+    {
+      name: 'a file store that overwrites in place',
+      subject: fileSubject((files) => ({
+        open: () => ({
+          get: (name) => {
+            const bytes = files.read('in-place');
+            const at = SLOT_NAMES.indexOf(name) * 60;
+            if (!bytes || bytes.length < at + 60) throw Object.assign(new Error('absent'), { code: 0x1102 });
+            return bytes.slice(at, at + 60);
+          },
+          set: (name, bytes) => {
+            const both = files.read('in-place') ?? new Uint8Array(120);
+            both.set(bytes, SLOT_NAMES.indexOf(name) * 60);
+            files.remove('in-place');
+            files.append('in-place', both);
+            files.sync('in-place');
+            files.syncFolder();
+          },
+          erase: () => {},
+          commit: () => {},
+          close: () => {},
+        }),
+      })),
+    },
+    {
+      name: 'a file store that uses what a killed process left in the cache',
+      subject: fileSubject((files) => {
+        let reads = 0;
+        // Syncs only what it wrote itself.
+        const lazy = { ...files };
+        lazy.append = (name, bytes) => {
+          reads++;
+          files.append(name, bytes);
+        };
+        lazy.sync = (name) => {
+          if (reads > 0) files.sync(name);
+        };
+        lazy.syncFolder = () => {
+          if (reads > 0) files.syncFolder();
+        };
+        return fileNvs(lazy, 'nvs');
+      }),
+    },
+  ];
+  for (const { name, subject } of broken) {
+    const depth = name.includes('killed') ? 2 : 1;
+    const report = exploreCuts(subject, depth);
+    expect(report.failures.length, name).toBeGreaterThan(0);
+    const [failure] = report.failures;
+    expect(
+      replayCuts(subject, failure!.cuts.slice(0, -1))
+        .slice(0, -1)
+        .every((said) => said === ''),
+      name,
+    ).toBe(true);
+    let last = '';
+    try {
+      last = replayCuts(subject, failure!.cuts)[failure!.cuts.length - 1]!;
+    } catch (error) {
+      last = (error as Error).message;
+    }
+    expect(last, name).not.toBe('');
+  }
+});
+
+test('bench: bit rot in one slot between any two operations of a rotation → the other still opens the device', () => {
+  const subject = flashSubject(pages, true);
+  const operations = exploreCuts(subject, 1).operations;
+  expect(operations).toBe(4 * 18);
+  const medium = cutFlash(steadyPower(), 2, 128);
+  const boot = () => credentialSubject({ medium, variants: FLASH_VARIANTS, openStore: pages, sha256, updates: 0 });
+  const settled = boot();
+  settled.drive();
+  for (let bit = 0; bit < 68 * 8; bit++) {
+    const rotten = medium.copy(steadyPower());
+    rotten.flipBit(bit);
+    const device = credentialSubject({ medium: rotten, variants: 1, openStore: pages, sha256, updates: 2 });
+    device.drive();
+    expect(device.check()).toBe('');
+  }
+});

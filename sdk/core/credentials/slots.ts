@@ -1,0 +1,129 @@
+import { KEY_BYTES } from '#sdk/protocol';
+import { equalBytes } from '../bytes/index.ts';
+import { NVS_INVALID_LENGTH, NVS_INVALID_STATE, NVS_NOT_FOUND, nvsError } from './errors.ts';
+import type { ApiKey, Sha256 } from './key.ts';
+import { fingerprintOf } from './key.ts';
+import type { Nvs, NvsHandle } from './nvs.ts';
+import type { SlotRecord } from './record.ts';
+import { decodeSlot, encodeSlot, NO_BASE } from './record.ts';
+
+export const CREDENTIAL_NAMESPACE = 'fuselink';
+export const SLOT_NAMES = ['slot0', 'slot1'];
+
+/** What the two slots say. All of a device's rotation state at boot follows from this (DESIGN §6.1). */
+export interface SlotsView {
+  /** `empty`: no slot is valid. `settled`: one key. `two-keys`: a base and its candidate. */
+  state: 'empty' | 'settled' | 'two-keys';
+  /** The settled key, or the older of two. */
+  base: SlotRecord | null;
+  candidate: SlotRecord | null;
+  /** Both slots hold the settled key. When not (a cut, bit rot), `settle(base.fingerprint)` heals it. */
+  mirrored: boolean;
+}
+
+/** `base_unknown`: no valid slot holds the base. `stale`: not newer than the base, or older than the other slot. */
+export type StageOutcome = 'staged' | 'base_unknown' | 'stale';
+
+/**
+ * The two durable slots. Nothing here counts attempts, looks at a clock or erases: a slot is only ever overwritten by
+ * a record that is then read back, and never the slot whose key the other one depends on. A full store
+ * (NVS_NO_FREE_PAGES) throws and leaves both slots as they are; the idiom of erasing the partition would lose the keys.
+ */
+export interface CredentialSlots {
+  /** Reads both slots from the medium. Throws what the store throws, except NVS_NOT_FOUND. */
+  look(): SlotsView;
+  /** Puts one key into both slots, one after the other: first enrolment, recovery, or an operator's new key. */
+  provision(key: ApiKey, generation: number): SlotRecord;
+  /** Writes a candidate beside its base, reads it back, and only then answers `staged`. Repeats are harmless. */
+  stage(key: ApiKey, generation: number, base: string): StageOutcome;
+  /** Copies the record of this fingerprint over the other slot. False when no valid slot holds it (nothing is done). */
+  settle(fingerprint: string): boolean;
+}
+
+/** Opens the slots in a store. Throws what `nvs.open` throws; the key bytes enter no message. */
+export function openSlots(nvs: Nvs, sha256: Sha256): CredentialSlots {
+  const handle: NvsHandle = nvs.open(CREDENTIAL_NAMESPACE, 'rw');
+
+  const readBlob = function (slot: number): Uint8Array | null {
+    try {
+      return handle.get(SLOT_NAMES[slot] as string);
+    } catch (error) {
+      if ((error as { code?: number }).code === NVS_NOT_FOUND) return null;
+      throw error;
+    }
+  };
+  const readSlot = function (slot: number): SlotRecord | null {
+    const blob = readBlob(slot);
+    return blob && decodeSlot(blob);
+  };
+  const write = function (slot: number, record: SlotRecord): void {
+    const bytes = encodeSlot(record);
+    const before = readBlob(slot);
+    if (before && equalBytes(before, bytes)) return;
+    handle.set(SLOT_NAMES[slot] as string, bytes);
+    handle.commit();
+    const after = readBlob(slot);
+    if (!after || !equalBytes(after, bytes)) {
+      throw nvsError(NVS_INVALID_STATE, 'slot ' + slot + ' does not read back as it was written');
+    }
+  };
+  const make = function (key: ApiKey, generation: number, base: string): SlotRecord {
+    if (key.bytes().length !== KEY_BYTES) {
+      throw nvsError(NVS_INVALID_LENGTH, 'a key is 32 bytes, this one is ' + key.bytes().length);
+    }
+    return { generation: generation, base: base, fingerprint: fingerprintOf(sha256, key), key: key };
+  };
+
+  return {
+    look: function () {
+      const first = readSlot(0);
+      const second = readSlot(1);
+      let base = first || second;
+      let candidate: SlotRecord | null = null;
+      let mirrored = false;
+      if (first && second) {
+        const newer = second.generation > first.generation || second.base === first.fingerprint ? second : first;
+        base = newer === second ? first : second;
+        if (first.fingerprint === second.fingerprint) {
+          base = newer;
+          mirrored = first.generation === second.generation;
+        } else candidate = newer;
+      }
+      return {
+        state: candidate ? 'two-keys' : base ? 'settled' : 'empty',
+        base: base,
+        candidate: candidate,
+        mirrored: mirrored,
+      };
+    },
+    provision: function (key, generation) {
+      const record = make(key, generation, NO_BASE);
+      write(0, record);
+      write(1, record);
+      return record;
+    },
+    stage: function (key, generation, base) {
+      const record = make(key, generation, base);
+      const first = readSlot(0);
+      const second = readSlot(1);
+      const firstIsBase = first && first.fingerprint === base;
+      const kept = firstIsBase ? first : second;
+      if (!kept || kept.fingerprint !== base) return 'base_unknown';
+      const other = firstIsBase ? second : first;
+      if (record.fingerprint === base || generation <= kept.generation) return 'stale';
+      if (other && generation < other.generation) return 'stale';
+      write(firstIsBase ? 1 : 0, record);
+      return 'staged';
+    },
+    settle: function (fingerprint) {
+      for (let slot = 0; slot < 2; slot++) {
+        const record = readSlot(slot);
+        if (record && record.fingerprint === fingerprint) {
+          write(1 - slot, record);
+          return true;
+        }
+      }
+      return false;
+    },
+  };
+}
