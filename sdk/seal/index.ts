@@ -6,7 +6,7 @@ export { nobleCrypto, webRandom } from './crypto/noble.ts';
 export type { SealCrypto, SealRandom } from './crypto/port.ts';
 export { SEAL_ERROR_MEANINGS, SealError, type SealErrorCode } from './errors.ts';
 export { looksSealed } from './format/header.ts';
-export { type Manifest, nameFault } from './format/manifest.ts';
+export { type Manifest, nameFault, portableFileName } from './format/manifest.ts';
 export { type ByteSource, openAll, sealAll } from './iterables.ts';
 export { type Fingerprint, fingerprint } from './keys/fingerprint.ts';
 export {

@@ -38,7 +38,9 @@ export function sealCryptoContract(crypto: SealCrypto): void {
     });
 
     it('sha3 and shake: FIPS 202 examples → the published outputs', () => {
-      expect(hex(crypto.sha3_256(utf8('abc')))).toBe('3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532');
+      expect(hex(crypto.sha3_256(utf8('abc')))).toBe(
+        '3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532',
+      );
       expect(hex(crypto.shake256(new Uint8Array(0), 32))).toBe(
         '46b9dd2b0ba88d13233b3feb743eeb243fcd52ea62b81b82b50c27646ed5762f',
       );
@@ -79,9 +81,8 @@ export function sealCryptoContract(crypto: SealCrypto): void {
     });
 
     it('aesGcm: Wycheproof with 128 and 256-bit keys and 96-bit nonces → seals, opens, refuses', () => {
-      const file = readVectors<Wycheproof<AesGcmTest, { ivSize: number; keySize: number }>>(
-        'wycheproof/aes_gcm_test.json',
-      );
+      const file =
+        readVectors<Wycheproof<AesGcmTest, { ivSize: number; keySize: number }>>('wycheproof/aes_gcm_test.json');
       let count = 0;
       for (const group of file.testGroups) {
         if (group.ivSize !== 96 || group.keySize === 192) continue;
@@ -111,9 +112,8 @@ export function sealCryptoContract(crypto: SealCrypto): void {
     });
 
     it('x25519: Wycheproof → the shared secrets, null where it is all zero', () => {
-      const file = readVectors<Wycheproof<{ public: string; private: string; shared: string }>>(
-        'wycheproof/x25519_test.json',
-      );
+      const file =
+        readVectors<Wycheproof<{ public: string; private: string; shared: string }>>('wycheproof/x25519_test.json');
       let count = 0;
       for (const test of file.testGroups.flatMap((group) => group.tests)) {
         const shared = crypto.x25519(fromHex(test.private), fromHex(test.public));
@@ -219,7 +219,8 @@ export function sealCryptoContract(crypto: SealCrypto): void {
           if (test.ctx !== undefined) continue;
           const key = fromHex(group.publicKey);
           const verify = () => crypto.mlDsa65Verify(key, fromHex(test.msg), fromHex(test.sig));
-          if (key.length === 1952) expect({ tcId: test.tcId, ok: verify() }).toEqual({ tcId: test.tcId, ok: test.result === 'valid' });
+          if (key.length === 1952)
+            expect({ tcId: test.tcId, ok: verify() }).toEqual({ tcId: test.tcId, ok: test.result === 'valid' });
           else expect(verify).toThrow(RangeError);
           count += 1;
         }

@@ -37,21 +37,31 @@ export interface Manifest {
 }
 
 /**
- * Why this name could do harm or cannot be kept on the receiving side, or `null` where it can be used as it is. Refused
- * at both ends: folders, `.` and `..`, control characters, what Windows reserves, bidirectional overrides that make
- * `exe` look like `txt`, and more than 255 bytes.
+ * Why this name could do harm on the receiving side, or `null` where it may be sealed. Refused at both ends: folders,
+ * `.` and `..`, control characters, characters that reverse the text (they make `exe` look like `txt`), and more than
+ * 255 bytes. What only some systems refuse (`log 12:30.csv`) is the receiver's to map: {@link portableFileName}.
  */
 export function nameFault(name: string): string | null {
   const bytes = utf8(name).length;
   if (bytes === 0 || bytes > NAME_BYTES_MAX) return `expected 1 to ${NAME_BYTES_MAX} bytes of UTF-8, got ${bytes}`;
   if (utf8Text(utf8(name)) !== name) return 'expected well-formed Unicode, got a lone surrogate';
   if (name === '.' || name === '..') return 'expected a file name, got a folder';
-  if (/[/\\:*?"<>|]/.test(name)) return 'expected none of / \\ : * ? " < > |';
-  if (/[\u0000-\u001f\u007f-\u009f]/.test(name)) return 'expected no control characters';
+  if (/[/\\]/.test(name)) return 'expected a file name without / or \\';
+  if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(name)) return 'expected no control characters';
   if (/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/.test(name)) return 'expected no characters that reverse the text';
-  if (/[. ]$/.test(name) || name.startsWith(' ')) return 'expected no space at either end and no dot at the end';
-  if (/^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)/i.test(name)) return 'expected a name that is not a Windows device';
   return null;
+}
+
+/**
+ * A name that every common file system takes, for a name that {@link nameFault} allows: what Windows refuses becomes
+ * `_`, and a name that is a device there (`con.txt`) gets one in front.
+ */
+export function portableFileName(name: string): string {
+  const mapped = name
+    .replace(/[:*?"<>|]/g, '_')
+    .replace(/[. ]$/, '_')
+    .replace(/^ /, '_');
+  return /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)/i.test(mapped) ? `_${mapped}` : mapped;
 }
 
 function mediaTypeIsValid(text: string): boolean {

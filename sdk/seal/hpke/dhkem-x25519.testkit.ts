@@ -43,4 +43,3 @@ export function deriveX25519Secret(crypto: Parameters<Kem['keyPair']>[0], ikm: U
   const prk = labeledExtract(crypto, SUITE_ID, new Uint8Array(0), 'dkp_prk', ikm);
   return labeledExpand(crypto, SUITE_ID, prk, 'sk', new Uint8Array(0), 32);
 }
-

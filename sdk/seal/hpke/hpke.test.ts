@@ -1,5 +1,5 @@
-import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
+import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { describe, expect, it } from 'vitest';
 import { fromHex, readVectors } from '../../../test/conformance/vectors.ts';
 import { concat, hex, u64, utf8 } from '../bytes.ts';
@@ -55,7 +55,14 @@ function checkVector(crypto: SealCrypto, kem: Kem, vector: HpkeVector, coins: Ui
   });
   const suiteId = hpkeSuiteId(vector.kem_id, vector.aead_id);
   for (const { exporter_context, L, exported_value } of vector.exports) {
-    const exported = labeledExpand(crypto, suiteId, context.exporterSecret, 'sec', fromHex(exporter_context), Number(L));
+    const exported = labeledExpand(
+      crypto,
+      suiteId,
+      context.exporterSecret,
+      'sec',
+      fromHex(exporter_context),
+      Number(L),
+    );
     expect(hex(exported)).toBe(exported_value);
   }
 }
@@ -78,9 +85,8 @@ describe.each([nobleCrypto, nodeCrypto])('hpke on $name', (crypto) => {
   });
 
   it('X-Wing draft vectors → keys, ciphertexts, shared secrets', () => {
-    const vectors = readVectors<{ seed: string; eseed: string; ss: string; pk: string; ct: string }[]>(
-      'hpke-pq/xwing.json',
-    );
+    const vectors =
+      readVectors<{ seed: string; eseed: string; ss: string; pk: string; ct: string }[]>('hpke-pq/xwing.json');
     const kem = kemById(KEM_IDS.xWing)!;
     expect(vectors.length).toBe(3);
     for (const vector of vectors) {
