@@ -1,0 +1,71 @@
+import type { RotationEvent, RotationSource } from './types.ts';
+
+/** What the agent reads in any answer of the server to this device. Absent parts are null. */
+export interface DeviceAnswer {
+  /** HTTP status; 0 where none came (timeout, refused connection). */
+  status: number;
+  /** `code` of the problem body. */
+  code: string | null;
+  /** Fingerprint of the key the request was made with; null where only a recovery proof vouched for it. */
+  usedFingerprint: string | null;
+  /** Fingerprint that a `key_revoked` problem names. */
+  problemFingerprint: string | null;
+  /** TLS verified the server, or the answer's signature is bound to this request. */
+  authentic: boolean;
+  /** `commit`: an upload or status report; `register`: a registration, whose key is `registeredFingerprint`. */
+  request: 'commit' | 'register' | 'other';
+  registeredFingerprint: string | null;
+  wanted: { generation: number; base: string; source: RotationSource; recovery: boolean } | null;
+  settledGeneration: number | null;
+  recoverableGeneration: number | null;
+}
+
+function unknown(answer: DeviceAnswer): RotationEvent {
+  if (answer.usedFingerprint === null) return { kind: 'failed' };
+  return { kind: 'unknown', fingerprint: answer.usedFingerprint };
+}
+
+/** A 401 has three meanings, and only the authentic `key_revoked` that names a key is authority to drop that key. */
+function refusal(answer: DeviceAnswer): RotationEvent {
+  if (answer.code === 'key_revoked' && answer.authentic && answer.problemFingerprint !== null) {
+    return { kind: 'revoked', fingerprint: answer.problemFingerprint };
+  }
+  if (answer.status === 401 && answer.code !== 'key_not_yet_valid') return unknown(answer);
+  return { kind: 'failed' };
+}
+
+/**
+ * The agent's events in one answer, to be fed to `step` in this order: first what became of the request, then what
+ * the server tells. What nobody vouches for says nothing about keys: it is `failed`, or `unknown` for a 401.
+ */
+export function eventsOfAnswer(answer: DeviceAnswer): RotationEvent[] {
+  const events: RotationEvent[] = [];
+  const good = answer.status >= 200 && answer.status < 300;
+  if (!good) events.push(refusal(answer));
+  else if (!answer.authentic) events.push({ kind: 'failed' });
+  else if (answer.request === 'commit' && answer.usedFingerprint !== null) {
+    events.push({ kind: 'accepted', fingerprint: answer.usedFingerprint });
+  } else if (answer.request === 'register' && answer.registeredFingerprint !== null) {
+    events.push({ kind: 'registered', fingerprint: answer.registeredFingerprint });
+  }
+  if (!answer.authentic) return events;
+  if (answer.settledGeneration !== null) events.push({ kind: 'settled', generation: answer.settledGeneration });
+  const wanted = answer.wanted;
+  if (wanted !== null) {
+    events.push({
+      kind: 'wanted',
+      generation: wanted.generation,
+      base: wanted.base,
+      source: wanted.source,
+      recovery: wanted.recovery,
+    });
+  }
+  if (answer.recoverableGeneration !== null && answer.usedFingerprint !== null) {
+    events.push({
+      kind: 'recoverable',
+      generation: answer.recoverableGeneration,
+      base: answer.usedFingerprint,
+    });
+  }
+  return events;
+}

@@ -1,0 +1,5 @@
+export * from './table.ts';
+export * from './telling.ts';
+export * from './transition.ts';
+export * from './types.ts';
+export { GENERATION_MAX, PROPOSALS_MAX } from './words.ts';
