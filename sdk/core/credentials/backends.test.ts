@@ -110,7 +110,7 @@ test('fileNvs: the 65th name → NOT_ENOUGH_SPACE, the 64 others stay', () => {
 });
 
 test('fileNvs: a sync that failed → what was read before stays true, and nothing unsynced is ever believed', () => {
-  const files = cutFiles(steadyPower());
+  const files = cutFiles(steadyPower(), 4);
   const nvs = fileNvs(files, 'nvs');
   const handle = nvs.open('fuselink', 'rw');
   handle.set('slot0', blob(1));

@@ -131,6 +131,7 @@ export function fileNvs(files: NvsFiles, name: string): Nvs {
   const rewrite = function (live: Entry[]): void {
     const fresh = name + '.new';
     files.remove(fresh);
+    files.append(fresh, new Uint8Array(0));
     for (let i = 0; i < live.length; i++) files.append(fresh, encode(live[i] as Entry));
     files.sync(fresh);
     files.rename(fresh, name);
@@ -181,6 +182,7 @@ export function fileNvs(files: NvsFiles, name: string): Nvs {
           // Taken out first: what a failed commit did not store must not be read as if it were there.
           const changes = pending;
           pending = [];
+          if (!changes.length) return;
           const log = loadDurable();
           const live = log ? log.live : [];
           let bytes = log ? log.bytes : 0;
@@ -196,7 +198,7 @@ export function fileNvs(files: NvsFiles, name: string): Nvs {
           if (!log || !log.clean || bytes > LOG_BYTES_MAX) rewrite(live);
           else {
             for (let i = 0; i < changes.length; i++) files.append(name, encode(changes[i] as Entry));
-            if (changes.length) files.sync(name);
+            files.sync(name);
             trust = 'durable';
           }
         },

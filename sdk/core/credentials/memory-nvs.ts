@@ -13,6 +13,6 @@ export interface MemoryNvs {
 }
 
 export function memoryNvs(): MemoryNvs {
-  const files = cutFiles(steadyPower());
+  const files = cutFiles(steadyPower(), 4);
   return { nvs: fileNvs(files, 'nvs'), files: files, fileName: 'nvs' };
 }

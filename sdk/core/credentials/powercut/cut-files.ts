@@ -4,7 +4,7 @@ import type { Power } from './power.ts';
 import { spend } from './power.ts';
 
 /**
- * What may be left of writes that were not synced, for data (4-byte words, in the order of their offsets) and for
+ * What may be left of writes that were not synced, for data (units of 4 bytes or more, in the order of their offsets) and for
  * names (creates, renames, removes). Taken from what real file systems do after a cut.
  */
 export const FILE_VARIANTS = [
@@ -74,15 +74,15 @@ const textOf = function (bytes: Uint8Array): string {
   return text;
 };
 
-const survivor = function (inode: Inode, variant: string): Uint8Array {
+const survivor = function (inode: Inode, variant: string, unit: number): Uint8Array {
   const now = inode.now;
   if (variant === 'synced' || variant === 'names') return inode.durable;
   if (variant === 'all' || variant === 'data') return now;
   const left = new Uint8Array(now.length);
   const dirty: number[] = [];
-  for (let at = 0; at < now.length; at += 4) {
+  for (let at = 0; at < now.length; at += unit) {
     let same = at < inode.durable.length;
-    for (let i = at; i < at + 4 && i < now.length; i++) {
+    for (let i = at; i < at + unit && i < now.length; i++) {
       if (inode.durable[i] !== now[i]) same = false;
       if (i < inode.durable.length) left[i] = inode.durable[i] as number;
     }
@@ -94,13 +94,13 @@ const survivor = function (inode: Inode, variant: string): Uint8Array {
       (variant === 'even' && d % 2 === 0) ||
       (variant === 'odd' && d % 2 === 1) ||
       (variant === 'late' && 2 * d >= dirty.length);
-    for (let i = at; kept && i < at + 4 && i < now.length; i++) left[i] = now[i] as number;
+    for (let i = at; kept && i < at + unit && i < now.length; i++) left[i] = now[i] as number;
   }
   return left;
 };
 
-/** An empty folder. */
-export function cutFiles(power: Power): CutFiles {
+/** An empty folder. `unitBytes`: what is written whole or not at all, 4 for a flash word, more to explore deeper. */
+export function cutFiles(power: Power, unitBytes: number): CutFiles {
   let now: Names = [];
   let durable: Names = [];
   const nothing = function (): void {};
@@ -154,8 +154,8 @@ export function cutFiles(power: Power): CutFiles {
       const appends = at === inode.now.length;
       let grown = new Uint8Array(Math.max(inode.now.length, at + bytes.length));
       grown.set(inode.now, 0);
-      for (let from = 0; from < bytes.length; from += 4) {
-        const to = Math.min(from + 4, bytes.length);
+      for (let from = 0; from < bytes.length; from += unitBytes) {
+        const to = Math.min(from + unitBytes, bytes.length);
         const length = Math.max(inode.now.length, at + to);
         if (files.bytesMax >= 0 && total() - inode.now.length + length > files.bytesMax) {
           const full = new Error('ENOSPC: the emulated disk is full') as Error & { code: string };
@@ -195,13 +195,13 @@ export function cutFiles(power: Power): CutFiles {
       if (kind === 'killed') return;
       const names = kind === 'synced' || kind === 'data' ? durable : now;
       now = names.map(function (entry) {
-        const left = survivor(entry.inode, kind);
+        const left = survivor(entry.inode, kind, unitBytes);
         return { name: entry.name, inode: { now: left, durable: left } };
       });
       durable = now.concat();
     },
     copy: function (otherPower) {
-      const other = cutFiles(otherPower) as CutFiles & { adopt(now: Names, durable: Names): void };
+      const other = cutFiles(otherPower, unitBytes) as CutFiles & { adopt(now: Names, durable: Names): void };
       const inodes: Inode[] = [];
       const twins: Inode[] = [];
       const twin = function (entry: NamedInode): NamedInode {

@@ -28,9 +28,9 @@ const flashSubject = (openStore: (flash: CutFlash) => Nvs, enrolled: boolean): C
 };
 const pages = (flash: CutFlash) => flashNvs(flash, 'fuselink', SLOT_NAMES);
 
-const fileSubject = (openStore: (files: CutFiles) => Nvs): CutSubject =>
+const fileSubject = (openStore: (files: CutFiles) => Nvs, unitBytes: number): CutSubject =>
   credentialSubject({
-    medium: cutFiles(steadyPower()),
+    medium: cutFiles(steadyPower(), unitBytes),
     variants: FILE_VARIANTS.length,
     openStore,
     sha256,
@@ -39,23 +39,28 @@ const fileSubject = (openStore: (files: CutFiles) => Nvs): CutSubject =>
 
 test('two flash pages: every cut, every pair and every triple over enrolment and two rotations → a key that works', () => {
   const report = exploreCuts(flashSubject(pages, false), 3);
-  console.log(report);
   expect(report.failures).toEqual([]);
   // 2 pages of provisioning, 2 updates of 2 pages; 17 words and an erase each.
   expect(report.operations).toBe(6 * 18);
   expect(report.schedules).toBeGreaterThan(1_000_000);
 });
 
-test('append-only file: every cut, pair and triple, torn and out of order across a missing sync → a key that works', () => {
-  const report = exploreCuts(
-    fileSubject((files) => fileNvs(files, 'nvs')),
-    3,
-  );
-  console.log(report);
-  expect(report.failures).toEqual([]);
-  expect(report.operations).toBeGreaterThan(120);
-  expect(report.schedules).toBeGreaterThan(1_000_000);
-});
+test.each([
+  { unitBytes: 4, depth: 1, operationsMin: 120, schedulesMin: 1_000 },
+  { unitBytes: 16, depth: 2, operationsMin: 40, schedulesMin: 100_000 },
+  { unitBytes: 64, depth: 3, operationsMin: 20, schedulesMin: 1_000_000 },
+])(
+  'append-only file: up to $depth cuts at every $unitBytes bytes, torn and out of order across a missing sync → a key that works',
+  ({ unitBytes, depth, operationsMin, schedulesMin }) => {
+    const report = exploreCuts(
+      fileSubject((files) => fileNvs(files, 'nvs'), unitBytes),
+      depth,
+    );
+    expect(report.failures).toEqual([]);
+    expect(report.operations).toBeGreaterThan(operationsMin);
+    expect(report.schedules).toBeGreaterThan(schedulesMin);
+  },
+);
 
 test('bench: stores known to brick a device → each is found, and its schedule replays', () => {
   const broken: { name: string; subject: CutSubject }[] = [
@@ -89,35 +94,38 @@ test('bench: stores known to brick a device → each is found, and its schedule 
     },
     {
       name: 'a file store that forgets to sync its log',
-      subject: fileSubject((files) => fileNvs({ ...files, sync: () => {} }, 'nvs')),
+      subject: fileSubject((files) => fileNvs({ ...files, sync: () => {} }, 'nvs'), 4),
     },
     {
       name: 'a file store that forgets to sync its folder',
-      subject: fileSubject((files) => fileNvs({ ...files, syncFolder: () => {} }, 'nvs')),
+      subject: fileSubject((files) => fileNvs({ ...files, syncFolder: () => {} }, 'nvs'), 4),
     },
     {
       name: 'a file store that overwrites in place',
-      subject: fileSubject((files) => ({
-        open: () => ({
-          get: (name) => {
-            const bytes = files.read('in-place');
-            const at = SLOT_NAMES.indexOf(name) * 60;
-            if (!bytes || bytes.length < at + 60) throw Object.assign(new Error('absent'), { code: 0x1102 });
-            return bytes.slice(at, at + 60);
-          },
-          set: (name, bytes) => {
-            const both = files.read('in-place') ?? new Uint8Array(120);
-            both.set(bytes, SLOT_NAMES.indexOf(name) * 60);
-            files.remove('in-place');
-            files.append('in-place', both);
-            files.sync('in-place');
-            files.syncFolder();
-          },
-          erase: () => {},
-          commit: () => {},
-          close: () => {},
+      subject: fileSubject(
+        (files) => ({
+          open: () => ({
+            get: (name) => {
+              const bytes = files.read('in-place');
+              const at = SLOT_NAMES.indexOf(name) * 60;
+              if (!bytes || bytes.length < at + 60) throw Object.assign(new Error('absent'), { code: 0x1102 });
+              return bytes.slice(at, at + 60);
+            },
+            set: (name, bytes) => {
+              const both = files.read('in-place') ?? new Uint8Array(120);
+              both.set(bytes, SLOT_NAMES.indexOf(name) * 60);
+              files.remove('in-place');
+              files.append('in-place', both);
+              files.sync('in-place');
+              files.syncFolder();
+            },
+            erase: () => {},
+            commit: () => {},
+            close: () => {},
+          }),
         }),
-      })),
+        4,
+      ),
     },
     {
       name: 'a file store that uses what a killed process left in the cache',
@@ -136,7 +144,7 @@ test('bench: stores known to brick a device → each is found, and its schedule 
           if (reads > 0) files.syncFolder();
         };
         return fileNvs(lazy, 'nvs');
-      }),
+      }, 4),
     },
   ];
   for (const { name, subject } of broken) {
