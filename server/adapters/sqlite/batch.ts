@@ -10,16 +10,9 @@ import * as sql from './statements.ts';
 
 type Refusal = 'conflict' | 'exists' | 'window-full';
 
-const texts = new Map<string, string>();
-/** The SQL of a fixed statement, built once. */
+/** The SQL of a fixed statement of one table. */
 function fixed(kind: string, table: string, build: () => string): string {
-  const name = `${kind} ${table}`;
-  let text = texts.get(name);
-  if (text === undefined) {
-    text = build();
-    texts.set(name, text);
-  }
-  return text;
+  return sql.once(`${kind} ${table}`, build);
 }
 
 /**

@@ -10,6 +10,7 @@ const STATEMENTS_MAX = 500;
 /** How long SQLite itself waits for another process, blocking this one; longer waits are made between turns. */
 const BUSY_TIMEOUT_MS = 100;
 const OPEN_WAIT_MS_MAX = 10_000;
+const PAGE_BYTES = 4096;
 const CACHE_KIB = 16 * 1024;
 /** The write-ahead log is cut back to this after a checkpoint that emptied it. */
 const LOG_BYTES_KEPT = 64 * 1024 * 1024;
@@ -33,12 +34,18 @@ export interface SqliteConnection {
   close(): void;
 }
 
+export interface ConnectionOptions {
+  path: string;
+  /** The file may not grow beyond this; absent: as far as the disk goes. */
+  bytesMax?: number;
+}
+
 /** Opens or makes the database file (0600, in a folder of 0700), brings its schema up to date. Rejects with the port's faults. */
-export async function openConnection(path: string): Promise<SqliteConnection> {
+export async function openConnection(options: ConnectionOptions): Promise<SqliteConnection> {
   const Database = await loadSqlite();
   try {
-    createFile(path);
-    return await retryWhileBusy(() => new Connection(path, () => new Database(path)));
+    createFile(options.path);
+    return await retryWhileBusy(() => new Connection(options, () => new Database(options.path)));
   } catch (error) {
     throw asStorageFault(error);
   }
@@ -82,6 +89,7 @@ function asStorageFault(error: unknown): unknown {
 
 class Connection implements SqliteConnection {
   readonly #path: string;
+  readonly #pagesMax: number;
   readonly #open: () => SqliteDatabase;
   #db: SqliteDatabase;
   #statements = new Map<string, SqliteStatement>();
@@ -89,11 +97,12 @@ class Connection implements SqliteConnection {
   #closed = false;
   #inode: bigint;
 
-  constructor(path: string, open: () => SqliteDatabase) {
-    this.#path = path;
+  constructor(options: ConnectionOptions, open: () => SqliteDatabase) {
+    this.#path = options.path;
+    this.#pagesMax = Math.max(1, Math.floor((options.bytesMax ?? Number.POSITIVE_INFINITY) / PAGE_BYTES));
     this.#open = open;
     this.#db = this.#opened();
-    this.#inode = statSync(path, { bigint: true }).ino;
+    this.#inode = statSync(options.path, { bigint: true }).ino;
   }
 
   #opened(): SqliteDatabase {
@@ -101,6 +110,7 @@ class Connection implements SqliteConnection {
     try {
       // secure_delete: salts and sealed names are overwritten on their pages when they go, at no extra page writes.
       db.exec(`
+        PRAGMA page_size = ${PAGE_BYTES};
         PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = FULL;
@@ -111,6 +121,7 @@ class Connection implements SqliteConnection {
         PRAGMA trusted_schema = OFF;
       `);
       migrate(db);
+      if (Number.isFinite(this.#pagesMax)) db.exec(`PRAGMA max_page_count = ${this.#pagesMax}`);
       return db;
     } catch (error) {
       db.close();

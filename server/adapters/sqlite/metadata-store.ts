@@ -14,10 +14,11 @@ const CHECK_FACT = 'store check';
 /**
  * Metadata in one SQLite file (write-ahead log, every commit flushed to the disk before it is acknowledged). Several
  * processes of one machine may open the same file. Rejects with the port's faults where it cannot be opened, and with
- * StorageUnavailableError where a newer program has left a schema that this one would damage.
+ * StorageUnavailableError where a newer program has left a schema that this one would damage. `bytesMax`: how large the
+ * file may grow before StorageFullError; absent: as large as the disk allows.
  */
-export async function openSqliteStore(options: { path: string }): Promise<MetadataStore> {
-  return new SqliteStore(await openConnection(options.path));
+export async function openSqliteStore(options: { path: string; bytesMax?: number }): Promise<MetadataStore> {
+  return new SqliteStore(await openConnection(options));
 }
 
 class SqliteStore implements MetadataStore {

@@ -14,9 +14,23 @@ function columnList(table: Table): string {
   return table.columns.map(({ name }) => quoted(name)).join(', ');
 }
 
+const texts = new Map<string, string>();
+
+/** The text of a statement that depends on `name` alone, built once: building it costs as much as running it. */
+export function once(name: string, build: () => string): string {
+  let text = texts.get(name);
+  if (text === undefined) {
+    text = build();
+    texts.set(name, text);
+  }
+  return text;
+}
+
 export function selectOne(table: Table, names: readonly string[]): string {
-  const where = names.map((name) => `${quoted(name)} = ?`).join(' AND ');
-  return `SELECT ${columnList(table)} FROM ${quoted(table.name)} WHERE ${where}`;
+  return once(`select ${table.name} ${names.join(' ')}`, () => {
+    const where = names.map((name) => `${quoted(name)} = ?`).join(' AND ');
+    return `SELECT ${columnList(table)} FROM ${quoted(table.name)} WHERE ${where}`;
+  });
 }
 
 export function selectMany(table: Table, query: CheckedQuery): Sql {
