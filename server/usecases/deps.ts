@@ -1,6 +1,7 @@
 import type { BlobStore } from '../ports/blob-store.ts';
 import type { Clock, Crypto, Random } from '../ports/crypto.ts';
 import type { MetadataStore } from '../ports/metadata-store.ts';
+import type { Endings } from './read/endings.ts';
 import type { Keyring } from './sealing/keyring.ts';
 import type { ActiveUploads } from './upload/active-uploads.ts';
 import type { HashCache } from './upload/hash-cache.ts';
@@ -18,6 +19,7 @@ export interface Deps {
   active: ActiveUploads;
   /** Running digests of unfinished resumable uploads; a miss only costs reading the file again at its end. */
   hashes: HashCache;
+  endings: Endings;
   /** Faults that hit nobody's request (a failed deletion that the sweep repeats, say). */
   warn(message: string, error: unknown): void;
 }

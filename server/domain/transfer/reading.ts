@@ -88,6 +88,8 @@ export interface BeginRead {
   leaseHash: string;
   /** First byte asked for. Above 0 the reader goes on with what it has. */
   from: number;
+  /** A person pressed a button: no preview does, so this satisfies `require_claim`. */
+  deliberate?: boolean;
   nowMs: number;
 }
 
@@ -98,7 +100,7 @@ export interface BeginRead {
 export function beginRead(transfer: Transfer, command: BeginRead): ReadOutcome {
   const refused = refusalByState(transfer, command.nowMs);
   if (refused) return refused;
-  if (command.via === 'implicit' && transfer.require_claim) return { ok: false, code: 'claim_required' };
+  if (command.via === 'implicit' && transfer.require_claim && command.deliberate !== true) return { ok: false, code: 'claim_required' };
   const now = settled(transfer, command.nowMs);
   const mine = now.lease_hash === command.leaseHash && now.lease_kind === command.via;
   const left = leaseSecondsLeft(now, command.nowMs);

@@ -15,6 +15,7 @@ export async function findLink(deps: Deps, tokenText: string): Promise<FoundLink
   const token = tokenOf(tokenText);
   if (token === null) throw new FuselinkError('link_unknown', 'There is no such link. Was it copied whole?');
   const secrets = linkSecrets(deps.crypto, token);
+  await deps.endings.settled(secrets.id);
   const row = await deps.store.get('transfers', { id: secrets.id });
   if (row === null) throw new FuselinkError('link_unknown', 'There is no such link. Was it copied whole?');
   return { row, secrets, meta: openMeta(deps.keyring, row) };

@@ -18,6 +18,8 @@ export interface ReadRequest {
   /** Who asks, for plain GETs: address and User-Agent. Only the same reader may add parts to a read under way. */
   readerTag: string;
   from: string;
+  /** A person pressed the page's button (a form POST). */
+  deliberate?: boolean;
   /** Given the file's size, which bytes are wanted; throws for a range outside the file. */
   range(size: number): { from: number; to: number };
 }
@@ -48,10 +50,11 @@ export async function readLink(deps: Deps, tokenText: string, request: ReadReque
     const found = await findLink(deps, tokenText);
     const nowMs = deps.clock.nowMs();
     // A state that refuses every reader is told before a range that does not fit.
-    const probe = beginRead(found.row, { via, leaseHash, from: 0, nowMs });
+    const deliberate = request.deliberate === true;
+    const probe = beginRead(found.row, { via, leaseHash, from: 0, deliberate, nowMs });
     const range =
       probe.ok || probe.code === 'transfer_leased' ? request.range(found.row.size ?? 0) : { from: 0, to: 0 };
-    const outcome = beginRead(found.row, { via, leaseHash, from: range.from, nowMs });
+    const outcome = beginRead(found.row, { via, leaseHash, from: range.from, deliberate, nowMs });
     if (!outcome.ok) throw readRefusal(found.row, outcome);
     const strict = outcome.transfer.burn === 'on-first-byte';
     const row = strict ? burnOnFirstByte(outcome.transfer, nowMs) : outcome.transfer;
@@ -80,7 +83,7 @@ export async function readLink(deps: Deps, tokenText: string, request: ReadReque
           renewing = false;
         });
     },
-    end: (ending, bytesHanded) => endOf(context, ending, bytesHanded),
+    end: (ending, bytesHanded) => deps.endings.track(context.id, endOf(context, ending, bytesHanded)),
   };
 }
 

@@ -1,0 +1,79 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { readFileSync } from 'node:fs';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Deps } from '../usecases/deps.ts';
+import { EXPECTS_CONTINUE } from './continue.ts';
+import type { HttpSettings, RouteDef } from './route.ts';
+import { ROUTES } from './routes.ts';
+import { answerClientError, serve, serveUnknown } from './serve.ts';
+
+/** Node fails over 16 KB of headers by itself; we say so. */
+const HEADER_BYTES_MAX = 16_384;
+const HEADERS_TIMEOUT_MS = 30_000;
+
+export interface AppOptions {
+  deps: Deps;
+  http: HttpSettings;
+  tls?: { certFile: string; keyFile: string } | null;
+}
+
+/** The HTTP server with every route of ROUTES; not listening yet. */
+export async function createApp(options: AppOptions): Promise<FastifyInstance> {
+  const { tls } = options;
+  const common = {
+    logger: false,
+    exposeHeadRoutes: false,
+    // A slow upload of 5 GiB takes hours; only silence ends a connection (socket timeout below).
+    requestTimeout: 0,
+    connectionTimeout: 0,
+    keepAliveTimeout: 72_000,
+    bodyLimit: Number.MAX_SAFE_INTEGER,
+    forceCloseConnections: 'idle' as const,
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: 4_000, ignoreTrailingSlash: true, ignoreDuplicateSlashes: false },
+    clientErrorHandler: answerClientError,
+  };
+  const limits = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS };
+  const app = (tls
+    ? fastify({ ...common, https: { ...limits, cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile), minVersion: 'TLSv1.2' } })
+    : fastify({ ...common, http: limits })) as unknown as FastifyInstance;
+
+  prepareServer(app.server, options.http);
+  // Bodies are read by the routes themselves: as streams, whatever type they claim to be.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  for (const route of ROUTES) addRoute(app, route, options);
+  app.setNotFoundHandler((request, reply) => raw(request, reply, (req, res) => serveUnknown(req, res, options, ROUTES)));
+  app.setErrorHandler((_error, request, reply) => raw(request, reply, (req, res) => serveUnknown(req, res, options, ROUTES)));
+  await app.ready();
+  return app;
+}
+
+function addRoute(app: FastifyInstance, route: RouteDef, options: AppOptions): void {
+  app.route({
+    method: route.method,
+    url: route.path,
+    handler: (request, reply) =>
+      raw(request, reply, (req, res) => serve(req, res, { ...options, route, params: request.params as Record<string, string> })),
+  });
+}
+
+async function raw(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  handle: (req: IncomingMessage, res: ServerResponse) => Promise<void>,
+): Promise<void> {
+  reply.hijack();
+  await handle(request.raw, reply.raw);
+}
+
+function prepareServer(server: Server, http: HttpSettings): void {
+  // Without a listener Node answers 100 by itself, before anybody looked at the request. Refusals come first here.
+  server.on('checkContinue', (req, res) => {
+    EXPECTS_CONTINUE.add(req);
+    server.emit('request', req, res);
+  });
+  // A client that half-closes after its request still gets its answer.
+  (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+  server.setTimeout(http.idleTimeoutMs);
+}

@@ -1,0 +1,118 @@
+import type { IncomingMessage } from 'node:http';
+import { FuselinkError } from '../../usecases/error.ts';
+
+/** JSON bodies are small; anything larger is a mistake. */
+const JSON_BYTES_MAX = 65_536;
+
+/**
+ * The bytes of a request's body as they come. Ends only when the body is complete; throws `body_truncated` where the
+ * client went away or sent less than it announced.
+ */
+export async function* requestBytes(req: IncomingMessage): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    // destroyOnReturn would tear the connection down before an answer can be written.
+    for await (const chunk of req.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
+  } catch (error) {
+    throw truncated(req, error);
+  }
+  if (!req.complete) throw truncated(req, null);
+}
+
+function truncated(req: IncomingMessage, cause: unknown): FuselinkError {
+  const announced = req.headers['content-length'];
+  const expected = announced === undefined ? 'a complete body' : `${announced} bytes, as announced`;
+  const error = new FuselinkError(
+    'body_truncated',
+    `Expected ${expected}, got fewer before the connection broke; nothing was kept.`,
+  );
+  error.cause = cause;
+  return error;
+}
+
+/** Bytes the request announces with Content-Length; null for chunked bodies; throws for nonsense. */
+export function announcedBytes(req: IncomingMessage): number | null {
+  const text = req.headers['content-length'];
+  if (text === undefined) return req.headers['transfer-encoding'] === undefined ? 0 : null;
+  if (!/^\d{1,15}$/.test(text))
+    throw new FuselinkError('bad_request', 'Content-Length: expected a whole number of bytes.');
+  return Number(text);
+}
+
+/** A JSON object from the body, whatever its declared type; throws `invalid_body` with what was expected and came. */
+export async function readJson(req: IncomingMessage): Promise<Record<string, unknown>> {
+  const type = (req.headers['content-type'] ?? 'application/json').split(';')[0]?.trim().toLowerCase() ?? '';
+  if (!/^application\/(?:[\w.-]+\+)?json$/.test(type)) {
+    throw new FuselinkError(
+      'unsupported_media_type',
+      `Expected Content-Type application/json, got ${type.slice(0, 60).replace(/[^\x20-\x7e]/g, '?')}.`,
+    );
+  }
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of requestBytes(req)) {
+    bytes += chunk.length;
+    if (bytes > JSON_BYTES_MAX)
+      throw new FuselinkError('payload_too_large', `Expected at most ${JSON_BYTES_MAX} bytes of JSON, got more.`);
+    parts.push(chunk);
+  }
+  const text = Buffer.concat(parts).toString('utf8');
+  if (text.trim() === '') return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(text, (key, inner) => {
+      if (key === '__proto__') throw new SyntaxError('__proto__');
+      return inner;
+    });
+  } catch {
+    throw new FuselinkError('invalid_body', 'Expected a JSON object, got a text that is not JSON.');
+  }
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+    throw new FuselinkError(
+      'invalid_body',
+      `Expected a JSON object, got ${value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`}.`,
+    );
+  }
+  return value as Record<string, unknown>;
+}
+
+export interface FieldSpec {
+  type: 'string' | 'number' | 'boolean' | 'strings';
+  required?: boolean;
+}
+
+/** Checks an object field by field; unknown fields are refused, because a misspelt one would be lost silently. */
+export function checkFields(body: Record<string, unknown>, specs: Record<string, FieldSpec>): Record<string, unknown> {
+  const errors: { field: string; detail: string }[] = [];
+  for (const field of Object.keys(body)) {
+    if (!Object.hasOwn(specs, field)) {
+      errors.push({
+        field: field.slice(0, 60),
+        detail: `expected one of ${Object.keys(specs).join(', ')}, got an unknown field`,
+      });
+    }
+  }
+  for (const [field, spec] of Object.entries(specs)) {
+    const value = body[field];
+    if (value === undefined || value === null) {
+      if (spec.required) errors.push({ field, detail: `expected a ${spec.type}, got none` });
+      continue;
+    }
+    const fits =
+      spec.type === 'strings'
+        ? Array.isArray(value) && value.every((item) => typeof item === 'string')
+        : typeof value === spec.type;
+    if (!fits)
+      errors.push({
+        field,
+        detail: `expected ${spec.type === 'strings' ? 'an array of strings' : `a ${spec.type}`}, got ${Array.isArray(value) ? 'an array' : `a ${typeof value}`}`,
+      });
+  }
+  if (errors.length > 0) {
+    throw new FuselinkError(
+      'invalid_field',
+      `${errors.map((error) => `${error.field}: ${error.detail}`).join('; ')}.`,
+      { errors },
+    );
+  }
+  return body;
+}

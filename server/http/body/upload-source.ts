@@ -1,0 +1,59 @@
+import type { IncomingMessage } from 'node:http';
+import { UPLOAD_FIELDS, type UploadFieldName, type UploadFields } from '../../domain/upload/upload-options.ts';
+import { FuselinkError } from '../../usecases/error.ts';
+import type { UploadSource } from '../../usecases/upload/receive-upload.ts';
+import { announcedDigest, headerText, oneHeader } from './header-text.ts';
+import { openMultipart } from './multipart.ts';
+import { announcedBytes, requestBytes } from './request-body.ts';
+
+/** An upload as it came: `multipart/form-data`, or the file as the body with everything else in headers. */
+export async function uploadSource(
+  req: IncomingMessage,
+  options: { filename?: string | undefined; admitted(): void; bytesMax: number },
+): Promise<UploadSource> {
+  const type = oneHeader(req.headers['content-type']) ?? '';
+  refuseEncoded(req);
+  const fields = headerFields(req);
+  if (options.filename !== undefined) fields.filename = options.filename;
+  const common = {
+    idempotencyKey: oneHeader(req.headers['idempotency-key']),
+    announcedSha256: announcedDigest(req.headers),
+    admitted: options.admitted,
+  };
+  if (/^\s*multipart\//i.test(type)) return openMultipart(req, { ...common, fields, bytesMax: options.bytesMax });
+
+  if (type !== '' && fields.content_type === undefined) fields.content_type = type;
+  const bytes = announcedBytes(req);
+  return {
+    ...common,
+    bytes,
+    bytesHint: bytes,
+    fieldsBefore: fields,
+    fieldsAfter: () => fields,
+    body: requestBytes(req),
+  };
+}
+
+/** `X-Filename`, `X-Recipient`, `X-TTL` and their kin. */
+export function headerFields(req: IncomingMessage): UploadFields {
+  const fields: UploadFields = {};
+  for (const field of UPLOAD_FIELDS) {
+    const text = headerText(oneHeader(req.headers[headerOf(field)]));
+    if (text !== undefined) fields[field] = text;
+  }
+  return fields;
+}
+
+export function headerOf(field: UploadFieldName): string {
+  return `x-${field.replaceAll('_', '-')}`;
+}
+
+/** A compressed body would be stored as it is and surprise its reader; there is no telling which was meant. */
+function refuseEncoded(req: IncomingMessage): void {
+  const encoding = oneHeader(req.headers['content-encoding'])?.trim().toLowerCase() ?? 'identity';
+  if (encoding === 'identity' || encoding === '') return;
+  throw new FuselinkError(
+    'unsupported_media_type',
+    `Expected no Content-Encoding, got "${encoding.slice(0, 40).replace(/[^\x20-\x7e]/g, '?')}": send the file as it is (a .gz file with its name).`,
+  );
+}

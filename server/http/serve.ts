@@ -1,0 +1,197 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { readCredential } from '../domain/credential/credential-header.ts';
+import type { Caller } from '../usecases/caller.ts';
+import type { Deps } from '../usecases/deps.ts';
+import { FuselinkError } from '../usecases/error.ts';
+import { authenticate } from '../usecases/key/authenticate.ts';
+import { uploadWindow } from '../usecases/upload/admission.ts';
+import { oneHeader } from './body/header-text.ts';
+import { clientAddress, publicUrlOf } from './client.ts';
+import { hasUnreadBody, lingerAfterAnswer } from './lingering-close.ts';
+import { asFuselinkError, problemAnswer } from './problem.ts';
+import type { Answer, HttpSettings, RequestContext, RouteDef } from './route.ts';
+
+interface Serving {
+  deps: Deps;
+  http: HttpSettings;
+  route: RouteDef | null;
+  params: Record<string, string>;
+}
+
+interface Lifecycle extends Serving {
+  req: IncomingMessage;
+  res: ServerResponse;
+  caller: Caller | null;
+  /** What will be written; null once a handler has written it itself. */
+  answer: Answer | null;
+}
+
+/** What happens to every request, in this order. An error in any step but the last becomes its problem answer. */
+const STEPS: readonly ((life: Lifecycle) => void | Promise<void>)[] = [
+  setCommonHeaders,
+  refuseTwoHosts,
+  identifyCaller,
+  callHandler,
+];
+
+/** Takes a request through its life. Never rejects. */
+export async function serve(req: IncomingMessage, res: ServerResponse, serving: Serving): Promise<void> {
+  const life: Lifecycle = { ...serving, req, res, caller: null, answer: null };
+  req.on('error', () => {});
+  res.on('error', () => {});
+  try {
+    for (const step of STEPS) await step(life);
+  } catch (error) {
+    const known = asFuselinkError(error);
+    if (known.code === 'internal' || known.code.startsWith('storage_')) serving.deps.warn(`${req.method} ${routeName(serving)} failed`, known.cause);
+    if (res.headersSent) {
+      res.destroy();
+      return;
+    }
+    life.answer = problemAnswer(known);
+  }
+  try {
+    if (life.answer !== null) await writeAnswer(life, life.answer);
+  } catch (error) {
+    serving.deps.warn('an answer could not be written', error);
+    res.destroy();
+  }
+}
+
+/** A path or method that no route offers: 404, or 405 with what is allowed. */
+export async function serveUnknown(
+  req: IncomingMessage,
+  res: ServerResponse,
+  serving: Omit<Serving, 'route' | 'params'>,
+  routes: readonly RouteDef[],
+): Promise<void> {
+  const path = pathOf(req).replace(/\/+$/, '') || '/';
+  const allowed = routes.filter((route) => matches(route.path, path)).map((route) => route.method);
+  const refuse = async () => {
+    if (allowed.length === 0) throw new FuselinkError('not_found', 'There is nothing at this address. See /openapi.json for what is.');
+    throw new FuselinkError('method_not_allowed', `Expected ${allowed.join(', ')}, got ${String(req.method).slice(0, 20)}.`, {
+      headers: { allow: allowed.join(', ') },
+    });
+  };
+  const route: RouteDef = {
+    method: 'GET',
+    path: '(none)',
+    auth: 'none',
+    body: 'none',
+    operation: { operationId: 'none', summary: '', responses: {} },
+    handle: async () => {
+      await refuse();
+      return null;
+    },
+  };
+  await serve(req, res, { ...serving, route, params: {} });
+}
+
+function matches(pattern: string, path: string): boolean {
+  const wanted = pattern.split('/');
+  const got = path.split('/');
+  return wanted.length === got.length && wanted.every((part, i) => part.startsWith(':') || part === got[i]);
+}
+
+function setCommonHeaders({ res, http }: Lifecycle): void {
+  res.setHeader('x-content-type-options', 'nosniff');
+  // Links are capabilities: they must not leak in Referer, caches or search engines.
+  res.setHeader('referrer-policy', 'no-referrer');
+  res.setHeader('cache-control', 'no-store');
+  res.setHeader('x-robots-tag', 'noindex, nofollow');
+  if (http.tls) res.setHeader('strict-transport-security', 'max-age=31536000');
+}
+
+function refuseTwoHosts({ req }: Lifecycle): void {
+  let hosts = 0;
+  for (let i = 0; i < req.rawHeaders.length; i += 2) if (req.rawHeaders[i]?.toLowerCase() === 'host') hosts++;
+  if (hosts > 1) throw new FuselinkError('bad_request', 'Expected one Host header, got two.');
+}
+
+async function identifyCaller(life: Lifecycle): Promise<void> {
+  if (life.route?.auth !== 'key') return;
+  const { headers } = life.req;
+  const said = readCredential({
+    authorization: oneHeader(headers.authorization),
+    xApiKey: oneHeader(headers['x-api-key']),
+    sessionCookie: undefined,
+  });
+  life.caller = await authenticate(life.deps, said, clientAddress(life.req, life.http));
+}
+
+async function callHandler(life: Lifecycle): Promise<void> {
+  const { deps, http, req, res, params, route } = life;
+  if (route === null) return;
+  const context: RequestContext = {
+    deps,
+    http,
+    req,
+    res,
+    params,
+    query: new URLSearchParams(req.url?.split('?')[1] ?? ''),
+    get caller(): Caller {
+      if (life.caller === null) throw new Error(`${route.path} asks for a caller but does not authenticate`);
+      return life.caller;
+    },
+    from: clientAddress(req, http),
+    publicUrl: publicUrlOf(req, http),
+  };
+  life.answer = await route.handle(context);
+}
+
+async function writeAnswer(life: Lifecycle, answer: Answer): Promise<void> {
+  const { res, req, deps, caller } = life;
+  const { uploadsPerWindow, uploadWindowMs } = deps.settings;
+  res.setHeader('ratelimit-policy', `"uploads";q=${uploadsPerWindow};w=${uploadWindowMs / 1000}`);
+  if (caller !== null) {
+    const window = await uploadWindow(deps, caller);
+    res.setHeader('ratelimit', `"uploads";r=${window.remaining};t=${window.resetSeconds}`);
+  }
+  const text = answer.json === undefined ? (answer.text ?? '') : JSON.stringify(answer.json);
+  const type = answer.json === undefined ? answer.type : 'application/json; charset=utf-8';
+  if (type !== undefined) res.setHeader('content-type', type);
+  for (const [name, value] of Object.entries(answer.headers ?? {})) res.setHeader(name, value);
+  // Small devices read an answer without a length as empty. A HEAD answer keeps the length its handler gave.
+  const bodiless = req.method === 'HEAD' || answer.status === 204 || answer.status === 304;
+  if (!bodiless) res.setHeader('content-length', Buffer.byteLength(text));
+  if (hasUnreadBody(req)) lingerAfterAnswer(req, res);
+  res.writeHead(answer.status);
+  res.end(bodiless ? undefined : text);
+}
+
+/** What Node could not even parse as a request, or what broke in the middle: answered while the socket still can. */
+export function answerClientError(error: Error & { code?: string; rawPacket?: Buffer }, socket: Socket): void {
+  if (socket.destroyed || !socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const known =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? new FuselinkError('headers_too_large', 'Expected at most 16 KB of header fields, got more.')
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? new FuselinkError('request_timeout', 'Expected the whole request head within 30 s.')
+        : error.code === 'HPE_INVALID_EOF_STATE'
+          ? new FuselinkError('body_truncated', 'Expected the whole body as announced, got fewer bytes; nothing was kept.')
+          : new FuselinkError('bad_request', 'Expected an HTTP/1.1 request, got something else.');
+  const answer = problemAnswer(known);
+  const text = answer.text ?? '';
+  const head = [
+    `HTTP/1.1 ${answer.status} ${known.code}`,
+    `Content-Type: ${answer.type}`,
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    'Connection: close',
+    '',
+    text,
+  ];
+  socket.end(head.join('\r\n'), () => socket.destroy());
+}
+
+/** The route's own pattern: a real path may carry a link or an upload's secret. */
+function routeName(serving: Serving): string {
+  return serving.route?.path ?? '(none)';
+}
+
+function pathOf(req: IncomingMessage): string {
+  return req.url?.split('?')[0] ?? '/';
+}

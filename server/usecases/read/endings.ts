@@ -1,0 +1,27 @@
+import type { TransferId } from '../../domain/ids.ts';
+
+/**
+ * Reads of this process that are being recorded as ended right now. Whoever asks for the same link waits these few
+ * milliseconds, so that a second `curl` right behind the first is told "already read" and not "being read".
+ */
+export class Endings {
+  readonly #pending = new Map<TransferId, Set<Promise<unknown>>>();
+
+  /** Makes `settled(id)` wait for `ending`. */
+  track<T>(id: TransferId, ending: Promise<T>): Promise<T> {
+    const set = this.#pending.get(id) ?? new Set();
+    this.#pending.set(id, set);
+    const tracked = ending.finally(() => {
+      set.delete(tracked);
+      if (set.size === 0) this.#pending.delete(id);
+    });
+    set.add(tracked);
+    return tracked;
+  }
+
+  /** Resolves when no ending of this transfer is under way. */
+  async settled(id: TransferId): Promise<void> {
+    const set = this.#pending.get(id);
+    if (set !== undefined) await Promise.allSettled([...set]);
+  }
+}
