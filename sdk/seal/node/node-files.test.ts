@@ -1,0 +1,246 @@
+import { chmod, mkdtemp, open, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { concat } from '../bytes.ts';
+import { nodeCrypto } from '../crypto/node.ts';
+import { SealError } from '../errors.ts';
+import { encodeSecretKey, lockSecretKey } from '../keys/key-text.ts';
+import { contentKeyOf, KEYS, openPieces, sealWhole, TO_LINK, TO_OPS, testContent, testRandom } from '../seal.testkit.ts';
+import type { SealRequest } from '../sealing.ts';
+import { readKeyFile, writeKeyFile } from './key-files.ts';
+import { openToFile } from './open-to-file.ts';
+import { openSealedSource, type SealedSource } from './sealed-source.ts';
+
+const KEY = { contentKey: contentKeyOf('seal') };
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fuselink-seal-'));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function rejection(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => 'it succeeded',
+    (error: unknown) => (error as { code?: string }).code ?? error,
+  );
+}
+
+describe('openToFile', () => {
+  const content = testContent(200_000);
+  const sealed = sealWhole(content, { to: TO_LINK, contentBytes: content.length, signer: KEYS.pump });
+
+  it('a whole file → its content under the name, mode 0600, nothing else', async () => {
+    const path = join(folder, 'out.bin');
+    const report = await openToFile(nodeCrypto, [sealed], { ...KEY, path });
+    expect(report).toMatchObject({ contentBytes: content.length, signer: { algorithm: 'ed25519' } });
+    expect(Buffer.compare(await readFile(path), content)).toBe(0);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await readdir(folder)).toEqual(['out.bin']);
+  });
+
+  it('damage at any of many places, cuts, a source that breaks → the error, and nothing left behind', async () => {
+    const path = join(folder, 'out.bin');
+    for (const at of [3, 20, 60, 80, 70_000, 140_000, sealed.length - 1]) {
+      const flipped = sealed.slice();
+      flipped[at]! ^= 1;
+      expect(await openToFile(nodeCrypto, [flipped], { ...KEY, path }).catch((error) => error)).toBeInstanceOf(SealError);
+      expect(await readdir(folder)).toEqual([]);
+    }
+    expect(await rejection(openToFile(nodeCrypto, [sealed.subarray(0, 150_000)], { ...KEY, path }))).toBe('truncated');
+    async function* broken() {
+      yield sealed.subarray(0, 150_000);
+      throw Object.assign(new Error('connection reset'), { code: 'ECONNRESET' });
+    }
+    expect(await rejection(openToFile(nodeCrypto, broken(), { ...KEY, path }))).toBe('ECONNRESET');
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('a signature that does not hold, found only at the end → nothing is released to the name', async () => {
+    const signature = { required: true, trusted: [KEYS.valve] };
+    const path = join(folder, 'out.bin');
+    expect(await rejection(openToFile(nodeCrypto, [sealed], { ...KEY, path, signature }))).toBe('signer_untrusted');
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('while it is being written → the name does not exist yet', async () => {
+    const path = join(folder, 'out.bin');
+    const seen: string[][] = [];
+    async function* watched() {
+      for (let at = 0; at < sealed.length; at += 70_000) {
+        yield sealed.subarray(at, at + 70_000);
+        seen.push(await readdir(folder));
+      }
+    }
+    await openToFile(nodeCrypto, watched(), { ...KEY, path });
+    expect(seen.length).toBe(3);
+    for (const names of seen) expect(names).toEqual([expect.stringMatching(/^\.fuselink-[0-9a-f]{16}\.part$/)]);
+  });
+
+  it('a name that is taken → EEXIST and untouched, also where it is taken meanwhile; with replace only on success', async () => {
+    const path = join(folder, 'out.bin');
+    await writeFile(path, 'mine');
+    expect(await rejection(openToFile(nodeCrypto, [sealed], { ...KEY, path }))).toBe('EEXIST');
+    expect(await rejection(openToFile(nodeCrypto, [sealed.subarray(1)], { ...KEY, path, replace: true }))).toBe('not_sealed');
+    expect(await readFile(path, 'utf8')).toBe('mine');
+    await openToFile(nodeCrypto, [sealed], { ...KEY, path, replace: true });
+    expect(Buffer.compare(await readFile(path), content)).toBe(0);
+    const late = join(folder, 'late.bin');
+    async function* racing() {
+      yield sealed;
+      await writeFile(late, 'faster');
+    }
+    expect(await rejection(openToFile(nodeCrypto, racing(), { ...KEY, path: late }))).toBe('EEXIST');
+    expect(await readFile(late, 'utf8')).toBe('faster');
+    expect((await readdir(folder)).sort()).toEqual(['late.bin', 'out.bin']);
+  });
+
+  it('a folder that is not there → ENOENT', async () => {
+    expect(await rejection(openToFile(nodeCrypto, [sealed], { ...KEY, path: join(folder, 'no', 'x') }))).toBe('ENOENT');
+  });
+});
+
+describe('sealed source', () => {
+  const content = testContent(200_000);
+  let path: string;
+  let sources: SealedSource[];
+
+  beforeEach(async () => {
+    path = join(folder, 'reading.csv');
+    await writeFile(path, content);
+    sources = [];
+  });
+  afterEach(async () => {
+    for (const source of sources) await source.close();
+  });
+
+  async function sourceOf(request: Omit<SealRequest, 'contentBytes'> = { to: TO_LINK }): Promise<SealedSource> {
+    const source = await openSealedSource({ crypto: nodeCrypto, random: testRandom('seal') }, path, request);
+    sources.push(source);
+    return source;
+  }
+
+  async function readAll(source: SealedSource, offset = 0, bytesMax = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = [];
+    let total = 0;
+    for await (const piece of source.read(offset)) {
+      pieces.push(piece);
+      total += piece.length;
+      if (total >= bytesMax) break;
+    }
+    return concat(pieces);
+  }
+
+  it.each([
+    ['unsigned', null],
+    ['signed with Ed25519', KEYS.pump],
+    ['signed with ML-DSA-65', KEYS.valve],
+  ] as const)('%s, read whole → opens, and has the size it said', async (_what, signer) => {
+    const source = await sourceOf({ to: TO_OPS, signer, name: 'reading.csv' });
+    const sealed = await readAll(source);
+    expect(sealed.length).toBe(source.sealedBytes);
+    const outcome = openPieces([sealed], { identities: [KEYS.ops] });
+    expect([outcome.code, Buffer.compare(outcome.released, content)]).toEqual([null, 0]);
+    expect(outcome.report!.manifest).toMatchObject({ name: 'reading.csv', contentBytes: content.length });
+    expect(outcome.report!.manifest.modifiedAtMs).toBe(Math.floor((await stat(path)).mtimeMs));
+  });
+
+  it.each([null, KEYS.valve])('resumed at any offset, forwards and backwards, after readings left early → the same bytes', async (signer) => {
+    const source = await sourceOf({ to: TO_OPS, signer });
+    await readAll(source, 0, 70_000);
+    const tail = await readAll(source, 150_000);
+    const whole = await readAll(source);
+    expect(Buffer.compare(tail, whole.subarray(150_000))).toBe(0);
+    for (const offset of [0, 1, 42, 1_247, 1_248, 66_799, 66_800, whole.length - 3_400, whole.length - 1, whole.length]) {
+      const again = await readAll(source, offset);
+      expect(Buffer.compare(again, whole.subarray(offset)), `offset ${offset}`).toBe(0);
+    }
+    expect(openPieces([whole], { identities: [KEYS.ops] }).code).toBeNull();
+  });
+
+  it('bytes changed in place with the time of change put back → noticed by the tag; no chunk is ever sealed twice differently', async () => {
+    const source = await sourceOf();
+    const before = await readAll(source, 0, 140_000);
+    const times = await stat(path);
+    // A changed byte that stat cannot see: the state check is told what it saw at first.
+    const file = await open(path, 'r+');
+    await file.write(Uint8Array.of(content[1_000]! ^ 1), 0, 1, 1_000);
+    await file.close();
+    await utimes(path, times.atime, times.mtime);
+    expect(await rejection(readAll(source))).toBe('source_changed');
+    expect(await rejection(readAll(source, before.length))).toBe('source_changed');
+  });
+
+  it('grown, shrunk or touched while it is read → source_changed, at once and for ever', async () => {
+    const changes: (() => Promise<unknown>)[] = [
+      () => writeFile(path, 'x', { flag: 'a' }),
+      () => truncate(path, 150_000),
+      () => truncate(path, 0),
+      () => utimes(path, 1, 1),
+    ];
+    for (const change of changes) {
+      await writeFile(path, content);
+      const source = await sourceOf();
+      const reading = source.read();
+      await reading.next();
+      await reading.next();
+      await change();
+      expect(await rejection(reading.next())).toBe('source_changed');
+      expect(await rejection(readAll(source))).toBe('source_changed');
+    }
+  });
+
+  it('the same file sealed afresh → another content key, another file', async () => {
+    const effects = { crypto: nodeCrypto, random: { bytes: testRandom('one stream').bytes } };
+    const first = await openSealedSource(effects, path, { to: TO_LINK });
+    const second = await openSealedSource(effects, path, { to: TO_LINK });
+    sources.push(first, second);
+    expect(first.fragment).not.toBe(second.fragment);
+    const [a, b] = [await readAll(first), await readAll(second)];
+    expect(Buffer.compare(a.subarray(75, 1_000), b.subarray(75, 1_000))).not.toBe(0);
+  });
+
+  it('an empty file → opens', async () => {
+    await writeFile(path, '');
+    const source = await sourceOf({ to: TO_LINK, signer: KEYS.pump });
+    expect(openPieces([await readAll(source)], KEY)).toMatchObject({ code: null, report: { contentBytes: 0 } });
+  });
+
+  it('offsets outside, two readings at once, a folder, nothing there, after close → typed refusals', async () => {
+    const source = await sourceOf();
+    await expect(readAll(source, -1)).rejects.toThrow(RangeError);
+    await expect(readAll(source, source.sealedBytes + 1)).rejects.toThrow(RangeError);
+    const reading = source.read();
+    await reading.next();
+    await expect(readAll(source)).rejects.toThrow('is being read');
+    await reading.return();
+    await expect(openSealedSource({ crypto: nodeCrypto, random: testRandom('x') }, folder, { to: TO_LINK })).rejects.toThrow(TypeError);
+    expect(await rejection(openSealedSource({ crypto: nodeCrypto, random: testRandom('x') }, join(folder, 'none'), { to: TO_LINK }))).toBe('ENOENT');
+    const closed = await openSealedSource({ crypto: nodeCrypto, random: testRandom('x') }, path, { to: TO_LINK });
+    await closed.close();
+    expect(await rejection(readAll(closed))).toBe('source_changed');
+  });
+});
+
+describe('key files', () => {
+  it('written → 0600, read back, never overwritten', async () => {
+    const path = join(folder, 'ops.key');
+    await writeKeyFile(nodeCrypto, path, KEYS.ops, encodeSecretKey(nodeCrypto, KEYS.ops));
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await readKeyFile(nodeCrypto, path)).toEqual([KEYS.ops]);
+    expect(await rejection(writeKeyFile(nodeCrypto, path, KEYS.ops, 'x'))).toBe('EEXIST');
+    expect(await readKeyFile(nodeCrypto, path)).toEqual([KEYS.ops]);
+  });
+
+  it('readable by others → key_malformed; locked → asks for the passphrase', async () => {
+    const path = join(folder, 'ops.key');
+    const locked = lockSecretKey({ crypto: nodeCrypto, random: testRandom('lock') }, KEYS.ops, 'open', 10);
+    await writeKeyFile(nodeCrypto, path, KEYS.ops, locked);
+    expect(await readKeyFile(nodeCrypto, path, () => 'open')).toEqual([KEYS.ops]);
+    await chmod(path, 0o640);
+    expect(await rejection(readKeyFile(nodeCrypto, path, () => 'open'))).toBe('key_malformed');
+  });
+});
