@@ -144,7 +144,7 @@ test('bench: stores known to brick a device → each is found, and its schedule 
           if (reads > 0) files.syncFolder();
         };
         return fileNvs(lazy, 'nvs');
-      }, 4),
+      }, 32),
     },
   ];
   for (const { name, subject } of broken) {

@@ -43,7 +43,7 @@ export interface CutReport {
   failures: CutFailure[];
 }
 
-/** Failures that are kept: one is enough to mend, ten show the pattern. */
+/** After so many failures the search ends: one is enough to mend, ten show the pattern. */
 const FAILURES_MAX = 10;
 
 /**
@@ -65,7 +65,7 @@ export function exploreCuts(subject: CutSubject, depth: number): CutReport {
     let at = 0;
     const run = from.copy();
     const cutHere = function (): void {
-      for (let variant = 0; variant < run.variants; variant++) {
+      for (let variant = 0; variant < run.variants && report.failures.length < FAILURES_MAX; variant++) {
         const rebooted = run.copy();
         rebooted.reboot(variant);
         const path = cuts.concat([{ at: at, variant: variant }]);
