@@ -1,2 +1,4 @@
 /** The device's logic without its I/O: every platform performs the effects these machines ask for. */
+export * from './bytes/index.ts';
+export * from './credentials/index.ts';
 export * from './upload/index.ts';

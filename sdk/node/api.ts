@@ -1,0 +1,133 @@
+import type { Readable } from 'node:stream';
+
+/*
+ * The public face of the Node SDK, in one file without imports of its own: the build publishes it as the package's
+ * types. Names carry units; times are RFC 3339.
+ */
+
+export interface ClientOptions {
+  /** Address of the server, `https://relay.example.com`; a path is kept as a prefix. */
+  url: string;
+  /** API key, or a function asked before every request (so that a rotated key is used at once). */
+  key?: string | (() => string | Promise<string>) | undefined;
+  /** Name of this device in Idempotency-Keys; by default the host's name. */
+  device?: string | undefined;
+  /**
+   * Folder for what sends and receives resume from after a kill or reboot (0600). Default: `$FUSELINK_STATE`, else
+   * `$XDG_STATE_HOME/fuselink`, else `~/.local/state/fuselink`. null: nothing is written, nothing resumes.
+   */
+  stateFolder?: string | null | undefined;
+  /** PEM certificates trusted beside the system's. TLS is 1.2 or later. */
+  ca?: string | readonly string[] | undefined;
+  /** Client certificate and its key, PEM. */
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
+  /** `http://[user:password@]host:port`; null: none. Default: `https_proxy`, `http_proxy`, `no_proxy`. */
+  proxy?: string | null | undefined;
+  /** A request fails when no byte moves for this long (default 120,000). There is no limit on the whole. */
+  silenceMs?: number | undefined;
+  /** Files up to this size go out in one request, larger ones resumably. At most 64 KiB, the default. */
+  oneShotBytesMax?: number | undefined;
+  /** Requests under way at once (default 4, at most 16). */
+  parallel?: number | undefined;
+  /** The machine has just come up after a power or network failure: wait a random slot, because others do too. */
+  afterOutage?: boolean | undefined;
+}
+
+export interface SendOptions {
+  /** What the receiver sees; by default the file's own name. */
+  filename?: string | undefined;
+  contentType?: string | undefined;
+  recipient?: string | undefined;
+  /** 60 to 604,800; default 86,400. */
+  ttlSeconds?: number | undefined;
+  note?: string | undefined;
+  burn?: 'on-delivery' | 'on-first-byte' | undefined;
+  /** 0 to 9: smaller goes first, and 0 may use the uploads kept for rotation and proof. Default 1. */
+  lane?: number | undefined;
+  signal?: AbortSignal | undefined;
+  /** Fail when there was no progress for this long (default 900,000); null: try for ever. */
+  giveUpAfterMs?: number | null | undefined;
+  /** A refused key or a full store: `fail` at once (default) or `wait` and try again slowly. */
+  whenRefused?: 'fail' | 'wait' | undefined;
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export interface Progress {
+  bytes: number;
+  /** null while the end of a stream is not known. */
+  sizeBytes: number | null;
+}
+
+export interface SendResult {
+  id: string;
+  /** The link: whoever has it can read the file, once. null when it was read before the answer came through. */
+  url: string | null;
+  state: string;
+  expiresAt: string | null;
+  filename: string;
+  sizeBytes: number;
+  /** SHA-256 of what was sent, which is what the server says it holds. */
+  sha256: string;
+}
+
+export interface ReceiveOptions {
+  /** A file name or an existing folder; by default the current folder and the sender's file name, made safe. */
+  to?: string | undefined;
+  /** Replace a file that is there already. */
+  overwrite?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+  /** Fail when there was no progress for this long (default 300,000), waiting for another reader included. */
+  giveUpAfterMs?: number | undefined;
+  onProgress?: ((progress: Progress) => void) | undefined;
+  onRetry?: ((retry: Retry) => void) | undefined;
+}
+
+export interface ReceiveResult {
+  /** Where the file is now. */
+  path: string;
+  /** As the sender named it. */
+  filename: string;
+  contentType: string;
+  sizeBytes: number;
+  sha256: string;
+  note: string | null;
+  /** It is sealed end to end: what is on disk still has to be opened with its key. */
+  sealed: boolean;
+  /** Part of it was there from an earlier try. */
+  resumed: boolean;
+}
+
+export interface Retry {
+  /** Why, as a code and in words. */
+  code: string;
+  detail: string;
+  waitMs: number;
+}
+
+/** Arguments of each event a client emits. */
+export interface ClientEvents {
+  sent: [result: SendResult];
+  progress: [progress: Progress & { filename: string }];
+  retrying: [retry: Retry & { filename: string }];
+  /** A file changed while it was being sent, or its upload was gone: it starts afresh. */
+  restarted: [restart: { filename: string; reason: string }];
+  /** The server refused the key. Only `key_revoked` with a fingerprint says that it will never be accepted again. */
+  credentialRefused: [refusal: { code: string; fingerprint: string | null }];
+}
+
+export type SendSource = string | URL | Uint8Array | Readable | AsyncIterable<Uint8Array | string>;
+
+export interface FuselinkClient {
+  /**
+   * Send a file by path, bytes, or a stream; resolves with the link once the server holds exactly what was sent.
+   * A file continues where an earlier, killed run stopped. Rejects with a FuselinkError.
+   */
+  send(source: SendSource, options?: SendOptions): Promise<SendResult>;
+  /** Read a link: claim, download (continued after a break or a kill), check the digest, store, acknowledge. */
+  receive(url: string, options?: ReceiveOptions): Promise<ReceiveResult>;
+  on<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this;
+  off<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this;
+  /** Stop what is under way (it can be resumed) and free all sockets. */
+  close(): Promise<void>;
+}

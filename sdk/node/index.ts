@@ -1,0 +1,4 @@
+/** The device SDK for Node: zero run-time dependencies. Types in `api.ts`. */
+export * from './api.ts';
+export { createClient, receive } from './client.ts';
+export { FuselinkError } from './errors.ts';
