@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { concat } from './bytes.ts';
 import { SealError, type SealErrorCode } from './errors.ts';
 import { createOpener } from './opener.ts';
-import { contentKeyOf, CRYPTOS, KEYS, openPieces, sealWhole, TO_LINK, TO_OPS, testContent } from './seal.testkit.ts';
+import { CRYPTOS, contentKeyOf, KEYS, openPieces, sealWhole, TO_LINK, TO_OPS, testContent } from './seal.testkit.ts';
 
 const LINK_HEADER = 75;
 const CHUNK = 65_552;
@@ -71,7 +71,11 @@ describe.each(CRYPTOS)('damage, opened by $name', (crypto) => {
       const part = (file: Uint8Array, index: number) =>
         file.subarray(LINK_HEADER + index * CHUNK, LINK_HEADER + (index + 1) * CHUNK);
       const [a, b, c, d, e] = [0, 1, 2, 3, 4].map((index) => part(sealed, index)) as [
-        Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array,
+        Uint8Array,
+        Uint8Array,
+        Uint8Array,
+        Uint8Array,
+        Uint8Array,
       ];
       expect(e.length).toBeLessThan(CHUNK);
       const cases: readonly [string, readonly Uint8Array[], SealErrorCode, number][] = [
@@ -141,7 +145,8 @@ describe('damage', () => {
     const released: Uint8Array[] = [];
     let failure: unknown = null;
     try {
-      for (let at = 0; at < sealed.length; at += 10_000) released.push(...opener.push(sealed.subarray(at, at + 10_000)));
+      for (let at = 0; at < sealed.length; at += 10_000)
+        released.push(...opener.push(sealed.subarray(at, at + 10_000)));
     } catch (error) {
       failure = error;
     }

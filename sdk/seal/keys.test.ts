@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { CRYPTOS, KEYS, openPieces, sealWhole, TO_LINK, TO_OPS, contentKeyOf, testContent, testRandom } from './seal.testkit.ts';
 import { SealError, type SealErrorCode } from './errors.ts';
 import { fingerprint } from './keys/fingerprint.ts';
 import { type AlgorithmName, generateKey, type SecretKey, secretKeyFromSeed } from './keys/key.ts';
@@ -14,8 +13,19 @@ import {
   unlockSecretKey,
 } from './keys/key-text.ts';
 import { WORDS } from './keys/words.ts';
-import { createSealer } from './sealer.ts';
 import { decodeFragment, encodeFragment } from './link-fragment.ts';
+import {
+  CRYPTOS,
+  contentKeyOf,
+  KEYS,
+  openPieces,
+  sealWhole,
+  TO_LINK,
+  TO_OPS,
+  testContent,
+  testRandom,
+} from './seal.testkit.ts';
+import { createSealer } from './sealer.ts';
 
 const CRYPTO = CRYPTOS[1]!;
 const ALGORITHM_NAMES: AlgorithmName[] = ['x-wing', 'ml-kem-768', 'ed25519', 'ml-dsa-65'];
@@ -185,7 +195,8 @@ describe('which key opens a file', () => {
   });
 
   it('lists of recipients that are empty, too long, doubled or invalid → refused', () => {
-    const seal = (recipients: readonly SecretKey[]) => codeOf(() => sealWhole(testContent(1), { to: { kind: 'recipients', recipients } }));
+    const seal = (recipients: readonly SecretKey[]) =>
+      codeOf(() => sealWhole(testContent(1), { to: { kind: 'recipients', recipients } }));
     expect(seal([])).toBe('recipients_invalid');
     expect(seal([KEYS.ops, KEYS.lab, KEYS.ops])).toBe('recipients_invalid');
     expect(seal(Array.from({ length: 65 }, () => KEYS.ops))).toBe('recipients_invalid');
@@ -194,7 +205,9 @@ describe('which key opens a file', () => {
   });
 
   it('sixty-four recipients → each opens', () => {
-    const keys = Array.from({ length: 64 }, (_, at) => secretKeyFromSeed(CRYPTO, 'x-wing', new Uint8Array(32).fill(at + 10)));
+    const keys = Array.from({ length: 64 }, (_, at) =>
+      secretKeyFromSeed(CRYPTO, 'x-wing', new Uint8Array(32).fill(at + 10)),
+    );
     const sealed = sealWhole(testContent(5), { to: { kind: 'recipients', recipients: keys } });
     for (const key of [keys[0]!, keys[63]!]) expect(openPieces([sealed], { identities: [key] }).code).toBeNull();
     expect(openPieces([sealed], { identities: [KEYS.lab] }).code).toBe('no_matching_key');

@@ -2,5 +2,5 @@
 export { nodeCrypto, nodeRandom } from './crypto/node.ts';
 export * from './index.ts';
 export { readKeyFile, writeKeyFile } from './node/key-files.ts';
-export { openToFile, type OpenToFileRequest } from './node/open-to-file.ts';
+export { type OpenToFileRequest, openToFile } from './node/open-to-file.ts';
 export { openSealedSource, type SealedSource } from './node/sealed-source.ts';

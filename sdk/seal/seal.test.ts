@@ -3,9 +3,20 @@ import { describe, expect, it } from 'vitest';
 import { concat } from './bytes.ts';
 import { openAll, sealAll } from './iterables.ts';
 import { createOpener } from './opener.ts';
-import { contentKeyOf, CRYPTOS, cutAt, KEYS, openPieces, sealWhole, TO_LINK, TO_OPS, testContent, testRandom } from './seal.testkit.ts';
+import {
+  CRYPTOS,
+  contentKeyOf,
+  cutAt,
+  KEYS,
+  openPieces,
+  sealWhole,
+  TO_LINK,
+  TO_OPS,
+  testContent,
+  testRandom,
+} from './seal.testkit.ts';
 import { createSealer } from './sealer.ts';
-import { sealedBytesOf, type SealRequest } from './sealing.ts';
+import { type SealRequest, sealedBytesOf } from './sealing.ts';
 
 const CHUNK = 65_536;
 const EDGES = [0, 1, 15, 16, CHUNK - 257, CHUNK - 256, CHUNK - 255, CHUNK, 2 * CHUNK - 256, 2 * CHUNK - 255, 3 * CHUNK];

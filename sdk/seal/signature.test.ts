@@ -7,7 +7,17 @@ import { encodeManifest } from './format/manifest.ts';
 import { schemeOf, signatureMessage } from './format/signature.ts';
 import type { SecretKey } from './keys/key.ts';
 import type { SignaturePolicy } from './opener.ts';
-import { contentKeyOf, CRYPTOS, KEYS, openPieces, sealWhole, TO_LINK, TO_OPS, testContent, testRandom } from './seal.testkit.ts';
+import {
+  CRYPTOS,
+  contentKeyOf,
+  KEYS,
+  openPieces,
+  sealWhole,
+  TO_LINK,
+  TO_OPS,
+  testContent,
+  testRandom,
+} from './seal.testkit.ts';
 
 const CRYPTO = CRYPTOS[1]!;
 const KEY = { contentKey: contentKeyOf('seal') };
@@ -32,7 +42,8 @@ function manifestOf(signer: SecretKey): Uint8Array {
 
 describe.each([KEYS.pump, KEYS.valve])('signature with $algorithm', (signer) => {
   const scheme = schemeOf(signer);
-  const sign = (seed: Uint8Array, message: Uint8Array) => scheme.sign(CRYPTO, seed, message, new Uint8Array(scheme.coinsBytes));
+  const sign = (seed: Uint8Array, message: Uint8Array) =>
+    scheme.sign(CRYPTO, seed, message, new Uint8Array(scheme.coinsBytes));
 
   it('signed and opened with every policy that accepts it → the signer is reported', () => {
     const sealed = sealWhole(testContent(500), { to: TO_LINK, signer });
@@ -72,7 +83,9 @@ describe.each([KEYS.pump, KEYS.valve])('signature with $algorithm', (signer) => 
     const forgeries: Record<string, Uint8Array> = {
       'by another key': forge((hash) => concat([manifest, content, sign(stranger, message(hash))])),
       'for another header': forge(() => concat([manifest, content, sign(signer.seed, message(new Uint8Array(32)))])),
-      'for other content': forge((hash) => concat([manifest, content, sign(signer.seed, message(hash, testContent(99)))])),
+      'for other content': forge((hash) =>
+        concat([manifest, content, sign(signer.seed, message(hash, testContent(99)))]),
+      ),
       'for another size': forge((hash) => concat([manifest, content, sign(signer.seed, message(hash, content, 99))])),
       'of zeros': forge(() => concat([manifest, content, new Uint8Array(scheme.signatureBytes)])),
       'left out': forge(() => concat([manifest, content])),

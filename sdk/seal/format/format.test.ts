@@ -5,7 +5,16 @@ import { concat, readU64, u16, u64, utf8, utf8Text } from '../bytes.ts';
 import { nodeCrypto } from '../crypto/node.ts';
 import { SEAL_ERROR_MEANINGS, SealError, type SealErrorCode } from '../errors.ts';
 import { CONTENT_BYTES_MAX, STANZA_BODY_BYTES_MAX } from '../limits.ts';
-import { contentKeyOf, KEYS, openPieces, sealWhole, TO_LINK, TO_OPS, testContent, testRandom } from '../seal.testkit.ts';
+import {
+  contentKeyOf,
+  KEYS,
+  openPieces,
+  sealWhole,
+  TO_LINK,
+  TO_OPS,
+  testContent,
+  testRandom,
+} from '../seal.testkit.ts';
 import { createSealer } from '../sealer.ts';
 import { chunkNonce, sealChunk } from './chunks.ts';
 import { headerMac, payloadKey, sha256Of } from './file-keys.ts';
@@ -38,7 +47,15 @@ describe('manifest', () => {
   it.each<[string, Manifest]>([
     ['empty', EMPTY],
     ['full', { name: 'é – 7.csv', contentBytes: 2 ** 40, mediaType: 'text/csv; a=b', modifiedAtMs: 0, signer: null }],
-    ['largest', { ...EMPTY, name: 'n'.repeat(255), contentBytes: CONTENT_BYTES_MAX, signer: { purpose: 'signer', algorithm: 'ml-dsa-65', publicKey: KEYS.valve.publicKey } }],
+    [
+      'largest',
+      {
+        ...EMPTY,
+        name: 'n'.repeat(255),
+        contentBytes: CONTENT_BYTES_MAX,
+        signer: { purpose: 'signer', algorithm: 'ml-dsa-65', publicKey: KEYS.valve.publicKey },
+      },
+    ],
   ])('%s, encoded and decoded → the same, in a multiple of 256 bytes', (_what, manifest) => {
     const bytes = encodeManifest(manifest);
     expect(bytes.length % 256).toBe(0);
@@ -52,7 +69,11 @@ describe('manifest', () => {
     ['a length above the limit', concat([u16(8_448 - 2), new Uint8Array(9_000)]), 'manifest_malformed'],
     ['padding that is not zero', block(concat([new Uint8Array(100), Uint8Array.of(1)])), 'manifest_malformed'],
     ['a field over the end', block(concat([Uint8Array.of(0x81), u16(300)])), 'manifest_malformed'],
-    ['half a field at the end', concat([block(new Uint8Array(253)).subarray(0, 255), Uint8Array.of(0x81)]), 'manifest_malformed'],
+    [
+      'half a field at the end',
+      concat([block(new Uint8Array(253)).subarray(0, 255), Uint8Array.of(0x81)]),
+      'manifest_malformed',
+    ],
     ['tags out of order', block(concat([field(0x82, u64(1)), field(0x81, utf8('a/b'))])), 'manifest_malformed'],
     ['one tag twice', block(concat([field(1, utf8('a')), field(1, utf8('b'))])), 'manifest_malformed'],
     ['an unknown tag that must be understood', block(field(0x04, utf8('?'))), 'manifest_malformed'],
@@ -83,7 +104,19 @@ describe('manifest', () => {
   });
 
   it('names → those that do harm are refused, odd ones are not', () => {
-    const harmful = ['', '.', '..', 'a/b', 'a\\b', 'a\0b', 'a\nb', 'x\u202egpj.exe', 'a\u2028b', '\ud800', 'é'.repeat(128)];
+    const harmful = [
+      '',
+      '.',
+      '..',
+      'a/b',
+      'a\\b',
+      'a\0b',
+      'a\nb',
+      'x\u202egpj.exe',
+      'a\u2028b',
+      '\ud800',
+      'é'.repeat(128),
+    ];
     for (const name of harmful) expect(nameFault(name), JSON.stringify(name)).not.toBeNull();
     for (const name of ['a', '.profile', '...', 'log 12:30.csv', 'con', '日本語', 'é'.repeat(127), '-rf']) {
       expect(nameFault(name), name).toBeNull();

@@ -1,4 +1,16 @@
-import { chmod, mkdtemp, open, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  type FileHandle,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -6,11 +18,20 @@ import { concat } from '../bytes.ts';
 import { nodeCrypto } from '../crypto/node.ts';
 import { SealError } from '../errors.ts';
 import { encodeSecretKey, lockSecretKey } from '../keys/key-text.ts';
-import { contentKeyOf, KEYS, openPieces, sealWhole, TO_LINK, TO_OPS, testContent, testRandom } from '../seal.testkit.ts';
-import type { SealRequest } from '../sealing.ts';
+import {
+  contentKeyOf,
+  KEYS,
+  openPieces,
+  sealWhole,
+  TO_LINK,
+  TO_OPS,
+  testContent,
+  testRandom,
+} from '../seal.testkit.ts';
+import { beginSealing, type SealRequest } from '../sealing.ts';
 import { readKeyFile, writeKeyFile } from './key-files.ts';
 import { openToFile } from './open-to-file.ts';
-import { openSealedSource, type SealedSource } from './sealed-source.ts';
+import { openSealedSource, SealedSource } from './sealed-source.ts';
 
 const KEY = { contentKey: contentKeyOf('seal') };
 let folder: string;
@@ -47,7 +68,9 @@ describe('openToFile', () => {
     for (const at of [3, 20, 60, 80, 70_000, 140_000, sealed.length - 1]) {
       const flipped = sealed.slice();
       flipped[at]! ^= 1;
-      expect(await openToFile(nodeCrypto, [flipped], { ...KEY, path }).catch((error) => error)).toBeInstanceOf(SealError);
+      expect(await openToFile(nodeCrypto, [flipped], { ...KEY, path }).catch((error) => error)).toBeInstanceOf(
+        SealError,
+      );
       expect(await readdir(folder)).toEqual([]);
     }
     expect(await rejection(openToFile(nodeCrypto, [sealed.subarray(0, 150_000)], { ...KEY, path }))).toBe('truncated');
@@ -84,7 +107,9 @@ describe('openToFile', () => {
     const path = join(folder, 'out.bin');
     await writeFile(path, 'mine');
     expect(await rejection(openToFile(nodeCrypto, [sealed], { ...KEY, path }))).toBe('EEXIST');
-    expect(await rejection(openToFile(nodeCrypto, [sealed.subarray(1)], { ...KEY, path, replace: true }))).toBe('not_sealed');
+    expect(await rejection(openToFile(nodeCrypto, [sealed.subarray(1)], { ...KEY, path, replace: true }))).toBe(
+      'not_sealed',
+    );
     expect(await readFile(path, 'utf8')).toBe('mine');
     await openToFile(nodeCrypto, [sealed], { ...KEY, path, replace: true });
     expect(Buffer.compare(await readFile(path), content)).toBe(0);
@@ -148,24 +173,117 @@ describe('sealed source', () => {
     expect(outcome.report!.manifest.modifiedAtMs).toBe(Math.floor((await stat(path)).mtimeMs));
   });
 
-  it.each([null, KEYS.valve])('resumed at any offset, forwards and backwards, after readings left early → the same bytes', async (signer) => {
-    const source = await sourceOf({ to: TO_OPS, signer });
-    await readAll(source, 0, 70_000);
-    const tail = await readAll(source, 150_000);
-    const whole = await readAll(source);
-    expect(Buffer.compare(tail, whole.subarray(150_000))).toBe(0);
-    for (const offset of [0, 1, 42, 1_247, 1_248, 66_799, 66_800, whole.length - 3_400, whole.length - 1, whole.length]) {
-      const again = await readAll(source, offset);
-      expect(Buffer.compare(again, whole.subarray(offset)), `offset ${offset}`).toBe(0);
+  it.each([null, KEYS.valve])(
+    'resumed at any offset, forwards and backwards, after readings left early → the same bytes',
+    async (signer) => {
+      const source = await sourceOf({ to: TO_OPS, signer });
+      await readAll(source, 0, 70_000);
+      const tail = await readAll(source, 150_000);
+      const whole = await readAll(source);
+      expect(Buffer.compare(tail, whole.subarray(150_000))).toBe(0);
+      for (const offset of [
+        0,
+        1,
+        42,
+        1_247,
+        1_248,
+        66_799,
+        66_800,
+        whole.length - 3_400,
+        whole.length - 1,
+        whole.length,
+      ]) {
+        const again = await readAll(source, offset);
+        expect(Buffer.compare(again, whole.subarray(offset)), `offset ${offset}`).toBe(0);
+      }
+      expect(openPieces([whole], { identities: [KEYS.ops] }).code).toBeNull();
+    },
+  );
+
+  /** A file whose bytes can change without its stat showing it, and whose reads and stats can fail. */
+  function unseenFile(bytes: Uint8Array) {
+    const failures: string[] = [];
+    const fail = (what: string) => {
+      const at = failures.indexOf(what);
+      if (at < 0) return;
+      failures.splice(at, 1);
+      throw Object.assign(new Error(`EIO: ${what}`), { code: 'EIO' });
+    };
+    const state = { dev: 1n, ino: 1n, size: BigInt(bytes.length), mtimeNs: 1n, ctimeNs: 1n };
+    const handle = {
+      async stat() {
+        fail('stat');
+        return state;
+      },
+      async read(target: Uint8Array, at: number, length: number, position: number) {
+        fail('read');
+        const part = bytes.subarray(position, position + Math.min(length, 30_000)); // short reads, as pipes and disks do
+        target.set(part, at);
+        return { bytesRead: part.length };
+      },
+      async close() {},
+    };
+    return { handle: handle as unknown as FileHandle, state, failures };
+  }
+
+  it.each([null, KEYS.pump])(
+    'bytes changed where stat does not show it → the chunk sealed before is never given out in another form',
+    async (signer) => {
+      const bytes = content.slice();
+      const { handle, state } = unseenFile(bytes);
+      const effects = { crypto: nodeCrypto, random: testRandom('seal') };
+      const sealing = beginSealing(effects, { to: TO_LINK, signer, contentBytes: bytes.length });
+      const source = new SealedSource(effects, sealing, handle, state);
+      const whole = await readAll(source);
+      bytes[100_000]! ^= 1;
+      const again: Uint8Array[] = [];
+      const code = await rejection(
+        (async () => {
+          for await (const piece of source.read()) again.push(piece);
+        })(),
+      );
+      expect(code).toBe('source_changed');
+      const given = concat(again);
+      expect(Buffer.compare(given, whole.subarray(0, given.length))).toBe(0);
+      bytes[100_000]! ^= 1;
+      expect(await rejection(readAll(source))).toBe('source_changed');
+    },
+  );
+
+  it('reads and stats that fail once, at every call → the error, then resuming gives the same file, signature included', async () => {
+    for (let call = 1; call <= 9; call++) {
+      for (const what of ['read', 'stat']) {
+        const { handle, state, failures } = unseenFile(content);
+        const effects = { crypto: nodeCrypto, random: testRandom('seal') };
+        const sealing = beginSealing(effects, { to: TO_LINK, signer: KEYS.pump, contentBytes: content.length });
+        const source = new SealedSource(effects, sealing, handle, state);
+        let countdown = call;
+        const original = handle[what as 'read'].bind(handle);
+        (handle as unknown as Record<string, unknown>)[what] = (...given: Parameters<typeof original>) => {
+          countdown -= 1;
+          if (countdown === 0) failures.push(what);
+          return original(...given);
+        };
+        const sealed: Uint8Array[] = [];
+        for (let failed = true; failed; ) {
+          try {
+            for await (const piece of source.read(concat(sealed).length)) sealed.push(piece);
+            failed = false;
+          } catch (error) {
+            expect((error as { code: string }).code).toBe('EIO');
+          }
+        }
+        const outcome = openPieces(sealed, KEY);
+        expect({ call, what, code: outcome.code }).toEqual({ call, what, code: null });
+        expect(Buffer.compare(outcome.released, content)).toBe(0);
+      }
     }
-    expect(openPieces([whole], { identities: [KEYS.ops] }).code).toBeNull();
   });
 
-  it('bytes changed in place with the time of change put back → noticed by the tag; no chunk is ever sealed twice differently', async () => {
+  it('bytes changed in place with the modification time put back → source_changed', async () => {
     const source = await sourceOf();
     const before = await readAll(source, 0, 140_000);
     const times = await stat(path);
-    // A changed byte that stat cannot see: the state check is told what it saw at first.
     const file = await open(path, 'r+');
     await file.write(Uint8Array.of(content[1_000]! ^ 1), 0, 1, 1_000);
     await file.close();
@@ -217,8 +335,14 @@ describe('sealed source', () => {
     await reading.next();
     await expect(readAll(source)).rejects.toThrow('is being read');
     await reading.return();
-    await expect(openSealedSource({ crypto: nodeCrypto, random: testRandom('x') }, folder, { to: TO_LINK })).rejects.toThrow(TypeError);
-    expect(await rejection(openSealedSource({ crypto: nodeCrypto, random: testRandom('x') }, join(folder, 'none'), { to: TO_LINK }))).toBe('ENOENT');
+    await expect(
+      openSealedSource({ crypto: nodeCrypto, random: testRandom('x') }, folder, { to: TO_LINK }),
+    ).rejects.toThrow(TypeError);
+    expect(
+      await rejection(
+        openSealedSource({ crypto: nodeCrypto, random: testRandom('x') }, join(folder, 'none'), { to: TO_LINK }),
+      ),
+    ).toBe('ENOENT');
     const closed = await openSealedSource({ crypto: nodeCrypto, random: testRandom('x') }, path, { to: TO_LINK });
     await closed.close();
     expect(await rejection(readAll(closed))).toBe('source_changed');
