@@ -1,6 +1,11 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { readFileSync } from 'node:fs';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+} from 'fastify';
 import type { Deps } from '../usecases/deps.ts';
 import { EXPECTS_CONTINUE } from './continue.ts';
 import type { HttpSettings, RouteDef } from './route.ts';
@@ -34,19 +39,31 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     clientErrorHandler: answerClientError,
   };
   const limits = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS };
-  const app = (tls
-    ? fastify({ ...common, https: { ...limits, cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile), minVersion: 'TLSv1.2' } })
-    : fastify({ ...common, http: limits })) as unknown as FastifyInstance;
+  const secure = tls && {
+    cert: readFileSync(tls.certFile),
+    key: readFileSync(tls.keyFile),
+    minVersion: 'TLSv1.2' as const,
+  };
+  const app = create(secure ? { ...common, https: { ...limits, ...secure } } : { ...common, http: limits });
 
   prepareServer(app.server, options.http);
   // Bodies are read by the routes themselves: as streams, whatever type they claim to be.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   for (const route of ROUTES) addRoute(app, route, options);
-  app.setNotFoundHandler((request, reply) => raw(request, reply, (req, res) => serveUnknown(req, res, options, ROUTES)));
-  app.setErrorHandler((_error, request, reply) => raw(request, reply, (req, res) => serveUnknown(req, res, options, ROUTES)));
+  app.setNotFoundHandler((request, reply) =>
+    raw(request, reply, (req, res) => serveUnknown(req, res, options, ROUTES)),
+  );
+  app.setErrorHandler((_error, request, reply) =>
+    raw(request, reply, (req, res) => serveUnknown(req, res, options, ROUTES)),
+  );
   await app.ready();
   return app;
+}
+
+// Fastify types plain and TLS servers apart; everything here works alike on both.
+function create(options: object): FastifyInstance {
+  return fastify(options as FastifyServerOptions);
 }
 
 function addRoute(app: FastifyInstance, route: RouteDef, options: AppOptions): void {
@@ -54,7 +71,9 @@ function addRoute(app: FastifyInstance, route: RouteDef, options: AppOptions): v
     method: route.method,
     url: route.path,
     handler: (request, reply) =>
-      raw(request, reply, (req, res) => serve(req, res, { ...options, route, params: request.params as Record<string, string> })),
+      raw(request, reply, (req, res) =>
+        serve(req, res, { ...options, route, params: request.params as Record<string, string> }),
+      ),
   });
 }
 

@@ -18,7 +18,8 @@ export function publicUrlOf(req: IncomingMessage, http: HttpSettings): string {
   const scheme = http.tls || protocol?.split(',')[0]?.trim() === 'https' ? 'https' : 'http';
   const host = forwarded ?? req.headers.host;
   // HTTP/1.0 clients send no Host at all; then our own address is the best we know.
-  if (host !== undefined && /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::\d{1,5})?$/.test(host)) return `${scheme}://${host}`;
+  if (host !== undefined && /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::\d{1,5})?$/.test(host))
+    return `${scheme}://${host}`;
   const { localAddress = '127.0.0.1', localPort = 0 } = req.socket;
   const address = localAddress.replace(/^::ffff:/, '');
   return `${scheme}://${address.includes(':') ? `[${address}]` : address}:${localPort}`;

@@ -44,7 +44,8 @@ export async function serve(req: IncomingMessage, res: ServerResponse, serving: 
     for (const step of STEPS) await step(life);
   } catch (error) {
     const known = asFuselinkError(error);
-    if (known.code === 'internal' || known.code.startsWith('storage_')) serving.deps.warn(`${req.method} ${routeName(serving)} failed`, known.cause);
+    if (known.code === 'internal' || known.code.startsWith('storage_'))
+      serving.deps.warn(`${req.method} ${routeName(serving)} failed`, known.cause);
     if (res.headersSent) {
       res.destroy();
       return;
@@ -69,10 +70,15 @@ export async function serveUnknown(
   const path = pathOf(req).replace(/\/+$/, '') || '/';
   const allowed = routes.filter((route) => matches(route.path, path)).map((route) => route.method);
   const refuse = async () => {
-    if (allowed.length === 0) throw new FuselinkError('not_found', 'There is nothing at this address. See /openapi.json for what is.');
-    throw new FuselinkError('method_not_allowed', `Expected ${allowed.join(', ')}, got ${String(req.method).slice(0, 20)}.`, {
-      headers: { allow: allowed.join(', ') },
-    });
+    if (allowed.length === 0)
+      throw new FuselinkError('not_found', 'There is nothing at this address. See /openapi.json for what is.');
+    throw new FuselinkError(
+      'method_not_allowed',
+      `Expected ${allowed.join(', ')}, got ${String(req.method).slice(0, 20)}.`,
+      {
+        headers: { allow: allowed.join(', ') },
+      },
+    );
   };
   const route: RouteDef = {
     method: 'GET',
@@ -172,7 +178,10 @@ export function answerClientError(error: Error & { code?: string; rawPacket?: Bu
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? new FuselinkError('request_timeout', 'Expected the whole request head within 30 s.')
         : error.code === 'HPE_INVALID_EOF_STATE'
-          ? new FuselinkError('body_truncated', 'Expected the whole body as announced, got fewer bytes; nothing was kept.')
+          ? new FuselinkError(
+              'body_truncated',
+              'Expected the whole body as announced, got fewer bytes; nothing was kept.',
+            )
           : new FuselinkError('bad_request', 'Expected an HTTP/1.1 request, got something else.');
   const answer = problemAnswer(known);
   const text = answer.text ?? '';

@@ -20,8 +20,8 @@ export interface ReadRequest {
   from: string;
   /** A person pressed the page's button (a form POST). */
   deliberate?: boolean;
-  /** Given the file's size, which bytes are wanted; throws for a range outside the file. */
-  range(size: number): { from: number; to: number };
+  /** Which bytes of this file are wanted; throws for a range outside it. */
+  range(row: TransferRow): { from: number; to: number };
 }
 
 /** How a request for bytes ended, as far as the connection can tell (see EndRead). */
@@ -52,8 +52,7 @@ export async function readLink(deps: Deps, tokenText: string, request: ReadReque
     // A state that refuses every reader is told before a range that does not fit.
     const deliberate = request.deliberate === true;
     const probe = beginRead(found.row, { via, leaseHash, from: 0, deliberate, nowMs });
-    const range =
-      probe.ok || probe.code === 'transfer_leased' ? request.range(found.row.size ?? 0) : { from: 0, to: 0 };
+    const range = probe.ok || probe.code === 'transfer_leased' ? request.range(found.row) : { from: 0, to: 0 };
     const outcome = beginRead(found.row, { via, leaseHash, from: range.from, deliberate, nowMs });
     if (!outcome.ok) throw readRefusal(found.row, outcome);
     const strict = outcome.transfer.burn === 'on-first-byte';

@@ -1,0 +1,15 @@
+import { build } from 'esbuild';
+
+/** Bundles the server into one file; npm packages stay outside, as they were installed. */
+await build({
+  entryPoints: { main: 'server/main.ts' },
+  outdir: 'dist/server',
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20.19',
+  packages: 'external',
+  sourcemap: true,
+  logLevel: 'warning',
+});

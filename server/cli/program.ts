@@ -1,0 +1,29 @@
+import { Command } from 'commander';
+import { SETTINGS } from '../settings.ts';
+import { VERSION } from '../start.ts';
+import { accountCommand } from './account.ts';
+import { deviceCommand } from './device.ts';
+import { keyCommand } from './key.ts';
+import { secretCommand } from './secret.ts';
+import { serveCommand } from './serve.ts';
+
+/** `fuselink-server`: the relay, and its operator's command line on the same machine. */
+export function program(): Command {
+  const command = new Command('fuselink-server')
+    .description('A self-hosted relay through which devices send files that burn when they are read.')
+    .version(VERSION)
+    .showHelpAfterError()
+    .addHelpText(
+      'after',
+      `\nSettings (environment):\n${SETTINGS.map(({ name, fallback, what }) => `  ${name.padEnd(28)} ${what}${fallback ? ` (${fallback})` : ''}`).join('\n')}\n
+Exit codes: 0 done, 1 failed, 2 not understood.`,
+    );
+  // Commander ends with 1 on usage errors; ours are told apart from failures.
+  command.exitOverride((error) => {
+    process.exit(error.exitCode === 0 ? 0 : 2);
+  });
+  for (const sub of [serveCommand(), accountCommand(), keyCommand(), deviceCommand(), secretCommand()]) {
+    command.addCommand(sub.copyInheritedSettings(command));
+  }
+  return command;
+}

@@ -1,0 +1,73 @@
+import { ERRORS, type ErrorCode } from '#sdk/protocol';
+import type { RouteDef } from './route.ts';
+import { ROUTES } from './routes.ts';
+import { SCHEMAS } from './schemas.ts';
+
+/** What any route that needs a credential may answer besides its own errors. */
+const CREDENTIAL_ERRORS = [
+  'credentials_missing',
+  'credentials_malformed',
+  'credentials_ambiguous',
+  'key_unknown',
+  'key_revoked',
+];
+
+/** The OpenAPI 3.1 document, made from the route list: what is not a route is not in it, and the other way round. */
+export function openApiDocument(about: { publicUrl: string; version: string }): object {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const route of ROUTES) {
+    const path = route.path.replace(/:(\w+)/g, '{$1}');
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationOf(route) };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Fuselink',
+      version: about.version,
+      description: 'Devices send files that burn when they are read.',
+    },
+    servers: [{ url: about.publicUrl }],
+    paths,
+    components: {
+      schemas: SCHEMAS,
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', description: 'Authorization: Bearer <API key or JWT>' },
+        apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'X-API-Key: <API key>' },
+      },
+    },
+  };
+}
+
+function operationOf(route: RouteDef): object {
+  const { errors = [], parameters = [], ...operation } = route.operation;
+  const inPath = [...route.path.matchAll(/:(\w+)/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }));
+  const all = [...errors, ...(route.auth === 'key' ? CREDENTIAL_ERRORS : []), 'bad_request', 'internal'];
+  return {
+    ...operation,
+    parameters: [...inPath, ...parameters],
+    responses: { ...operation.responses, ...errorResponses(all) },
+    security: route.auth === 'key' ? [{ bearer: [] }, { apiKey: [] }] : [],
+  };
+}
+
+function errorResponses(codes: readonly string[]): Record<string, object> {
+  const byStatus = new Map<number, string[]>();
+  for (const code of codes) {
+    const { status } = ERRORS[code as ErrorCode];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, list]) => [
+      String(status),
+      {
+        description: list.join(', '),
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      },
+    ]),
+  );
+}

@@ -1,0 +1,36 @@
+import { readLink } from '../../usecases/read/read-link.ts';
+import { oneHeader } from '../body/header-text.ts';
+import type { RequestContext } from '../route.ts';
+import { deliver } from './deliver.ts';
+import { entityTag, fileHeaders, rangeHeaders, type WantedRange, wantedRange } from './link-headers.ts';
+
+/**
+ * Sends a link's bytes: for a plain GET (`claim: null`), where the client's orderly close burns the file, or under an
+ * explicit claim, where only its ack does.
+ */
+export async function sendFile(
+  context: RequestContext,
+  request: { claim: string | null; deliberate?: boolean },
+): Promise<null> {
+  const { deps, req, res, http } = context;
+  let wanted: WantedRange = { from: 0, to: 0, partial: false };
+  const read = await readLink(deps, context.params.token ?? '', {
+    claim: request.claim,
+    readerTag: `${context.from} ${oneHeader(req.headers['user-agent']) ?? ''}`,
+    from: context.from,
+    deliberate: request.deliberate === true,
+    range(row) {
+      wanted = wantedRange(req, row.size ?? 0, entityTag(row));
+      return wanted;
+    },
+  });
+  const { status, headers } = rangeHeaders(wanted, read.row.size ?? 0);
+  await deliver(req, res, read, {
+    status,
+    headers: { ...fileHeaders(read), ...headers },
+    closeProves: request.claim === null && !deps.settings.behindProxy,
+    lingerMs: http.lingerMs,
+    stallMs: read.row.lease_seconds * 1000,
+  });
+  return null;
+}

@@ -1,0 +1,129 @@
+/** JSON Schemas of the native API's answers, as OpenAPI components. Kept equal to sdk/protocol/messages.ts by a test. */
+const text = { type: 'string' } as const;
+const time = { type: 'string', format: 'date-time' } as const;
+const orNull = (schema: object) => ({ anyOf: [schema, { type: 'null' }] });
+const whole = { type: 'integer', minimum: 0 } as const;
+const flag = { type: 'boolean' } as const;
+const digest = { type: 'string', pattern: '^[0-9a-f]{64}$' } as const;
+
+function object(properties: Record<string, object>, optional: readonly string[] = []): object {
+  return { type: 'object', properties, required: Object.keys(properties).filter((name) => !optional.includes(name)) };
+}
+
+const keyProperties = {
+  id: text,
+  kind: { enum: ['account', 'device', 'gateway'] },
+  name: text,
+  prefix: text,
+  fingerprint: text,
+  role: { enum: ['owner', 'operator', 'auditor'] },
+  state: { enum: ['active', 'pending', 'retiring', 'quarantined', 'revoked'] },
+  device_id: orNull(text),
+  created_at: time,
+  last_used_at: orNull(time),
+  revoked_at: orNull(time),
+};
+
+export const SCHEMAS: Record<string, object> = {
+  Upload: object({
+    id: text,
+    url: { type: 'string', format: 'uri' },
+    expires_at: time,
+    size: whole,
+    sha256: digest,
+    filename: text,
+  }),
+  Transfer: object({
+    id: text,
+    state: { enum: ['uploading', 'ready', 'claimed', 'burned', 'expired', 'revoked'] },
+    size: whole,
+    sha256: orNull(digest),
+    filename: text,
+    recipient: orNull(text),
+    note: orNull(text),
+    content_type: text,
+    created_at: time,
+    ready_at: orNull(time),
+    expires_at: time,
+    claimed_at: orNull(time),
+    ended_at: orNull(time),
+    delivered_by: orNull(text),
+    attempts: whole,
+    attempts_max: whole,
+    bytes_served: whole,
+    held: flag,
+    burn: { enum: ['on-delivery', 'on-first-byte'] },
+    require_claim: flag,
+    sealed: flag,
+    device_id: orNull(text),
+    key_id: text,
+    receipt_until: time,
+  }),
+  Claim: object({
+    claim: text,
+    lease_seconds: whole,
+    lease_expires_at: time,
+    filename: text,
+    content_type: text,
+    size: whole,
+    sha256: digest,
+    note: orNull(text),
+    expires_at: time,
+    sealed: flag,
+  }),
+  Key: object(keyProperties),
+  KeyCreated: object({ ...keyProperties, key: text }),
+  Device: object({
+    id: text,
+    name: text,
+    profile: text,
+    tags: { type: 'array', items: text },
+    groups: { type: 'array', items: text },
+    created_at: time,
+    last_seen_at: orNull(time),
+  }),
+  Problem: object(
+    {
+      type: text,
+      title: text,
+      status: whole,
+      code: text,
+      detail: text,
+      errors: { type: 'array', items: object({ field: text, detail: text }) },
+      fingerprint: text,
+    },
+    ['errors', 'fingerprint'],
+  ),
+};
+
+/** `{ description, content }` of a JSON answer with a component schema. */
+export function jsonResponse(description: string, schema: keyof typeof SCHEMAS | object): object {
+  const body = typeof schema === 'string' ? { $ref: `#/components/schemas/${schema}` } : schema;
+  return { description, content: { 'application/json': { schema: body } } };
+}
+
+/** A page of a list: `{ <name>: [...], next_cursor }`. */
+export function pageResponse(name: string, schema: keyof typeof SCHEMAS): object {
+  return jsonResponse(
+    'One page, newest first',
+    object({ [name]: { type: 'array', items: { $ref: `#/components/schemas/${schema}` } }, next_cursor: orNull(text) }),
+  );
+}
+
+export const PAGE_PARAMETERS: object[] = [
+  { name: 'cursor', in: 'query', description: 'next_cursor of the last page', schema: text },
+  {
+    name: 'limit',
+    in: 'query',
+    description: 'Rows a page',
+    schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 },
+  },
+];
+
+/** A JSON request body. */
+export function jsonRequest(properties: Record<string, object>, required: readonly string[]): object {
+  return {
+    required: required.length > 0,
+    content: { 'application/json': { schema: { type: 'object', properties, required, additionalProperties: false } } },
+  };
+}

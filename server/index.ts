@@ -1,0 +1,10 @@
+/** The face of the server for the simulator, the demo and the tests: start it, or drive its use cases directly. */
+export { createMemoryBlobs } from './adapters/memory/blob-store.ts';
+export { createMemoryStore } from './adapters/memory/metadata-store.ts';
+export { nodeCrypto } from './adapters/node/crypto.ts';
+export { readSettings, SETTINGS, type ServerSettings, SettingsError } from './settings.ts';
+export { type RunningServer, startServer, VERSION } from './start.ts';
+export type { Caller } from './usecases/caller.ts';
+export type { Deps, Settings } from './usecases/deps.ts';
+export { FuselinkError } from './usecases/error.ts';
+export { wire } from './wiring.ts';

@@ -1,0 +1,194 @@
+import { resolve } from 'node:path';
+import {
+  FILE_BYTES_MAX,
+  INLINE_BODY_BYTES_MAX,
+  UPLOAD_TTL_SECONDS,
+  UPLOAD_WINDOW_SECONDS,
+  UPLOADS_IN_FLIGHT_MAX,
+  UPLOADS_PER_WINDOW,
+} from '#sdk/protocol';
+
+/** Everything FUSELINK_* says, checked. */
+export interface ServerSettings {
+  dataFolder: string;
+  host: string;
+  port: number;
+  publicUrl: string | null;
+  metadata: { kind: 'sqlite'; path: string } | { kind: 'memory' };
+  blobs: { kind: 'disk'; folder: string } | { kind: 'memory'; bytesMax: number };
+  tls: { certFile: string; keyFile: string } | null;
+  trustProxy: boolean;
+  /** The keyring's file; null where FUSELINK_SECRET itself holds it. */
+  secretFile: string;
+  secret: string | null;
+  fileBytesMax: number;
+  uploadsPerWindow: number;
+  uploadsInFlightMax: number;
+  inlineBodyBytesMax: number;
+  idleTimeoutMs: number;
+  lingerMs: number;
+  graceMs: number;
+  resumableTtlMs: number;
+}
+
+interface SettingDoc {
+  name: string;
+  fallback: string;
+  what: string;
+}
+
+/** Every setting, for `--help`, the README and the check that no FUSELINK_ name is misspelt. */
+export const SETTINGS: readonly SettingDoc[] = [
+  { name: 'FUSELINK_DATA', fallback: './data', what: 'folder of the database and the sealed files' },
+  { name: 'FUSELINK_HOST', fallback: '127.0.0.1', what: 'address to listen on' },
+  { name: 'FUSELINK_PORT', fallback: '8787', what: 'port to listen on (0: a free one)' },
+  {
+    name: 'FUSELINK_PUBLIC_URL',
+    fallback: 'as the request says',
+    what: 'what links begin with, e.g. https://files.example.com',
+  },
+  {
+    name: 'FUSELINK_METADATA',
+    fallback: 'sqlite:',
+    what: 'sqlite: (in the data folder), sqlite:/path/file.db or memory:',
+  },
+  { name: 'FUSELINK_BLOBS', fallback: 'disk:', what: 'disk: (in the data folder), disk:/path or memory:[bytes]' },
+  { name: 'FUSELINK_TLS_CERT', fallback: '', what: 'certificate file (PEM); with FUSELINK_TLS_KEY' },
+  { name: 'FUSELINK_TLS_KEY', fallback: '', what: 'key file (PEM)' },
+  {
+    name: 'FUSELINK_TRUST_PROXY',
+    fallback: 'false',
+    what: 'true behind a reverse proxy: believe X-Forwarded-*, and prove delivery by ack only',
+  },
+  { name: 'FUSELINK_SECRET', fallback: '', what: 'the keyring itself (JSON), instead of a file' },
+  { name: 'FUSELINK_SECRET_FILE', fallback: '<FUSELINK_DATA>.secret', what: 'the keyring, made on first start, 0600' },
+  { name: 'FUSELINK_FILE_BYTES_MAX', fallback: String(FILE_BYTES_MAX), what: 'largest file, at most 5 GiB' },
+  {
+    name: 'FUSELINK_UPLOADS_PER_MINUTE',
+    fallback: String(UPLOADS_PER_WINDOW),
+    what: 'uploads a minute for each device',
+  },
+  {
+    name: 'FUSELINK_UPLOADS_IN_FLIGHT',
+    fallback: String(UPLOADS_IN_FLIGHT_MAX),
+    what: 'uploads of one device at the same time',
+  },
+  { name: 'FUSELINK_IDLE_SECONDS', fallback: '60', what: 'seconds of silence after which a connection is closed' },
+  {
+    name: 'FUSELINK_LINGER_SECONDS',
+    fallback: '5',
+    what: 'seconds a finished download waits for the client to close first',
+  },
+  {
+    name: 'FUSELINK_GRACE_SECONDS',
+    fallback: '600',
+    what: 'behind a proxy: seconds a complete, unacknowledged read waits before it burns',
+  },
+  {
+    name: 'FUSELINK_UPLOAD_TTL_SECONDS',
+    fallback: String(UPLOAD_TTL_SECONDS),
+    what: 'seconds an unfinished resumable upload is kept',
+  },
+];
+
+/** Settings that were not acceptable: every one of them, each with what was expected and what came. */
+export class SettingsError extends Error {
+  override name = 'SettingsError';
+}
+
+/** Reads and checks the environment. Throws SettingsError; an unknown FUSELINK_ name is an error, too. */
+export function readSettings(env: Record<string, string | undefined>): ServerSettings {
+  const problems: string[] = [];
+  const known = new Set(SETTINGS.map((setting) => setting.name));
+  for (const name of Object.keys(env)) {
+    if (name.startsWith('FUSELINK_') && !known.has(name) && !CLIENT_SETTINGS.includes(name))
+      problems.push(`${name}: expected a known setting, got this one`);
+  }
+  const text = (name: string) => env[name]?.trim() ?? '';
+  const said = (name: string) => text(name) || (SETTINGS.find((setting) => setting.name === name)?.fallback ?? '');
+  function whole(name: string, min: number, max: number): number {
+    const value = /^\d{1,15}$/.test(said(name)) ? Number(said(name)) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    problems.push(`${name}: expected a whole number from ${min} to ${max}, got "${said(name)}"`);
+    return min;
+  }
+
+  const dataFolder = resolve(said('FUSELINK_DATA'));
+  const settings: ServerSettings = {
+    dataFolder,
+    host: said('FUSELINK_HOST'),
+    port: whole('FUSELINK_PORT', 0, 65_535),
+    publicUrl: publicUrl(text('FUSELINK_PUBLIC_URL'), problems),
+    metadata: metadata(said('FUSELINK_METADATA'), dataFolder, problems),
+    blobs: blobs(said('FUSELINK_BLOBS'), dataFolder, problems),
+    tls: tls(text('FUSELINK_TLS_CERT'), text('FUSELINK_TLS_KEY'), problems),
+    trustProxy: flag('FUSELINK_TRUST_PROXY', said('FUSELINK_TRUST_PROXY'), problems),
+    secret: text('FUSELINK_SECRET') || null,
+    secretFile: text('FUSELINK_SECRET_FILE') ? resolve(text('FUSELINK_SECRET_FILE')) : `${dataFolder}.secret`,
+    fileBytesMax: whole('FUSELINK_FILE_BYTES_MAX', 1, FILE_BYTES_MAX),
+    uploadsPerWindow: whole('FUSELINK_UPLOADS_PER_MINUTE', 1, 1_000_000),
+    uploadsInFlightMax: whole('FUSELINK_UPLOADS_IN_FLIGHT', 1, 10_000),
+    inlineBodyBytesMax: INLINE_BODY_BYTES_MAX,
+    idleTimeoutMs: whole('FUSELINK_IDLE_SECONDS', 1, 86_400) * 1000,
+    lingerMs: whole('FUSELINK_LINGER_SECONDS', 1, 60) * 1000,
+    graceMs: whole('FUSELINK_GRACE_SECONDS', 1, 604_800) * 1000,
+    resumableTtlMs: whole('FUSELINK_UPLOAD_TTL_SECONDS', 60, 31_536_000) * 1000,
+  };
+  // Bodies of every size stay in memory then; only metadata is written.
+  if (settings.blobs.kind === 'memory') settings.inlineBodyBytesMax = 0;
+  if (problems.length > 0) throw new SettingsError(problems.join('\n'));
+  return settings;
+}
+
+/** The upload window is what the RateLimit headers promise; it is not for changing. */
+export const UPLOAD_WINDOW_MS = UPLOAD_WINDOW_SECONDS * 1000;
+
+/** Names that the device's own programs read, and that may well stand in the same environment. */
+const CLIENT_SETTINGS = [
+  'FUSELINK_KEY',
+  'FUSELINK_KEY_FILE',
+  'FUSELINK_URL',
+  'FUSELINK_STORE',
+  'FUSELINK_STATE',
+  'FUSELINK_CA',
+  'FUSELINK_PROXY',
+  'FUSELINK_DEVICE',
+];
+
+function publicUrl(text: string, problems: string[]): string | null {
+  if (text === '') return null;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url !== null && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '')
+    return text.replace(/\/+$/, '');
+  problems.push(`FUSELINK_PUBLIC_URL: expected http(s)://host[:port][/path], got "${text}"`);
+  return null;
+}
+
+function metadata(text: string, dataFolder: string, problems: string[]): ServerSettings['metadata'] {
+  if (text === 'memory:') return { kind: 'memory' };
+  if (text.startsWith('sqlite:'))
+    return { kind: 'sqlite', path: resolve(text.slice(7) || `${dataFolder}/fuselink.db`) };
+  problems.push(`FUSELINK_METADATA: expected sqlite:, sqlite:/path/file.db or memory:, got "${text.split(':')[0]}:…"`);
+  return { kind: 'memory' };
+}
+
+function blobs(text: string, dataFolder: string, problems: string[]): ServerSettings['blobs'] {
+  if (text.startsWith('disk:')) return { kind: 'disk', folder: resolve(text.slice(5) || `${dataFolder}/blobs`) };
+  const memory = /^memory:(\d{0,15})$/.exec(text);
+  if (memory !== null) return { kind: 'memory', bytesMax: memory[1] ? Number(memory[1]) : 268_435_456 };
+  problems.push(`FUSELINK_BLOBS: expected disk:, disk:/path or memory:[bytes], got "${text.split(':')[0]}:…"`);
+  return { kind: 'memory', bytesMax: 0 };
+}
+
+function tls(certFile: string, keyFile: string, problems: string[]): ServerSettings['tls'] {
+  if ((certFile === '') !== (keyFile === ''))
+    problems.push('FUSELINK_TLS_CERT and FUSELINK_TLS_KEY: expected both or neither, got one');
+  return certFile === '' || keyFile === '' ? null : { certFile: resolve(certFile), keyFile: resolve(keyFile) };
+}
+
+function flag(name: string, text: string, problems: string[]): boolean {
+  const value = text.toLowerCase();
+  if (['true', '1', 'yes'].includes(value)) return true;
+  if (!['false', '0', 'no', ''].includes(value)) problems.push(`${name}: expected true or false, got "${text}"`);
+  return false;
+}

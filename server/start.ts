@@ -1,0 +1,72 @@
+import type { AddressInfo } from 'node:net';
+import { createApp } from './http/app.ts';
+import { createLog } from './log.ts';
+import type { ServerSettings } from './settings.ts';
+import type { Deps } from './usecases/deps.ts';
+import { sweepOnce } from './usecases/sweep.ts';
+import { type Wired, wire } from './wiring.ts';
+
+/** Expiry is promised to the second by every read; the sweep only has to keep the disk tidy. */
+const SWEEP_EVERY_MS = 5_000;
+/** A graceful stop lets transfers finish for this long; resumable ones go on with the next start anyway. */
+const DRAIN_MS = 30_000;
+
+export const VERSION = '0.1.0';
+
+export interface RunningServer {
+  /** `http://host:port` where it listens. */
+  url: string;
+  deps: Deps;
+  secretCreated: boolean;
+  /** Stops taking requests, lets those under way finish, and closes the stores. */
+  stop(): Promise<void>;
+}
+
+/** Opens the stores, sweeps what a crash left, and listens. */
+export async function startServer(settings: ServerSettings): Promise<RunningServer> {
+  const log = createLog();
+  const wired: Wired = await wire(settings, (message, error) => log.warn(message, error));
+  await sweepOnce(wired.deps, { atStart: true });
+  const app = await createApp({
+    deps: wired.deps,
+    http: {
+      publicUrl: settings.publicUrl,
+      trustProxy: settings.trustProxy,
+      tls: settings.tls !== null,
+      idleTimeoutMs: settings.idleTimeoutMs,
+      lingerMs: settings.lingerMs,
+      version: VERSION,
+    },
+    tls: settings.tls,
+  });
+  await app.listen({ host: settings.host, port: settings.port });
+  const stopSweeping = sweepRegularly(wired.deps);
+  const address = app.server.address() as AddressInfo;
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return {
+    url: `${settings.tls === null ? 'http' : 'https'}://${host}:${address.port}`,
+    deps: wired.deps,
+    secretCreated: wired.secretCreated,
+    async stop() {
+      await stopSweeping();
+      const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
+      await app.close();
+      clearTimeout(cut);
+      await wired.close();
+    },
+  };
+}
+
+function sweepRegularly(deps: Deps): () => Promise<void> {
+  let running: Promise<unknown> = Promise.resolve();
+  const timer = setInterval(() => {
+    running = running
+      .then(() => sweepOnce(deps, { atStart: false }))
+      .catch((error) => deps.warn('a sweep failed; the next one tries again', error));
+  }, SWEEP_EVERY_MS);
+  timer.unref();
+  return async () => {
+    clearInterval(timer);
+    await running;
+  };
+}
