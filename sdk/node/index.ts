@@ -2,3 +2,4 @@
 export * from './api.ts';
 export { createClient, receive } from './client.ts';
 export { FuselinkError } from './errors.ts';
+export { credentialFolder, storedKey } from './stored-key.ts';

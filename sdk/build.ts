@@ -1,0 +1,137 @@
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { BuildOptions, Metafile } from 'esbuild';
+import { build } from 'esbuild';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** The oldest Node the device SDK runs on. */
+const NODE_TARGET = 'node18';
+
+const shared: BuildOptions = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  platform: 'node',
+  target: NODE_TARGET,
+  minify: true,
+  // Class names are part of error messages (`FuselinkError: …`).
+  keepNames: false,
+  legalComments: 'none',
+  charset: 'utf8',
+  metafile: true,
+  logLevel: 'silent',
+};
+
+interface Target {
+  /** Where it lands, below `dist`. */
+  output: string;
+  options: BuildOptions;
+  executable: boolean;
+}
+
+const TARGETS: readonly Target[] = [
+  {
+    output: 'sdk/node/index.mjs',
+    options: { entryPoints: ['sdk/node/published.ts'], format: 'esm' },
+    executable: false,
+  },
+  {
+    output: 'sdk/node/index.cjs',
+    options: { entryPoints: ['sdk/node/published.ts'], format: 'cjs' },
+    executable: false,
+  },
+  {
+    output: 'sdk/cli/fuselink.mjs',
+    options: { entryPoints: ['sdk/cli/fuselink.ts'], format: 'esm', banner: { js: '#!/usr/bin/env node' } },
+    executable: true,
+  },
+];
+
+/** `sdk/node/api.ts` has no imports of its own, so it is the package's types; what is not a type is declared here. */
+export const VALUE_DECLARATIONS = `
+/** A client of one server. Throws FuselinkError \`option_invalid\` for options that cannot be meant. */
+export declare function createClient(options: ClientOptions): FuselinkClient;
+
+/** Read a link without a client: the link is all that is needed. */
+export declare function receive(
+  url: string,
+  options?: ReceiveOptions & Omit<ClientOptions, 'url' | 'key' | 'device'>,
+): Promise<ReceiveResult>;
+
+/** The one error this SDK throws. \`code\` is stable; messages never hold a key or a link. */
+export declare class FuselinkError extends Error {
+  readonly name: 'FuselinkError';
+  readonly code: string;
+  readonly status: number | null;
+  readonly resumable: boolean;
+  readonly retryAfterSeconds: number | null;
+  readonly fingerprint: string | null;
+}
+`;
+
+export interface Built {
+  output: string;
+  bytes: number;
+  metafile: Metafile;
+}
+
+/** Build the Node client, its types and the command line into `outputFolder`; each file appears whole or not at all. */
+export async function buildSdk(outputFolder: string): Promise<Built[]> {
+  await mkdir(outputFolder, { recursive: true });
+  const beside = await mkdtemp(join(outputFolder, '.sdk-'));
+  const built: Built[] = [];
+  try {
+    for (const target of TARGETS) {
+      const outfile = join(beside, target.output);
+      const { metafile } = await build({ ...shared, ...target.options, outfile });
+      if (metafile === undefined) throw new Error('esbuild gave no metafile');
+      if (target.executable) await chmod(outfile, 0o755);
+      built.push({ output: target.output, bytes: (await readFile(outfile)).length, metafile });
+    }
+    const types = await readFile(join(ROOT, 'sdk/node/api.ts'), 'utf8');
+    for (const name of ['index.d.ts', 'index.d.cts']) {
+      await writeFile(join(beside, 'sdk/node', name), types + VALUE_DECLARATIONS);
+    }
+    await writeFile(join(beside, 'sdk/node/package.json'), `${JSON.stringify(await manifest(), null, 2)}\n`);
+    await moveInto(beside, outputFolder);
+    return built;
+  } finally {
+    await rm(beside, { recursive: true, force: true });
+  }
+}
+
+async function manifest(): Promise<object> {
+  const { version, license } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as Record<string, string>;
+  return {
+    name: 'fuselink-sdk',
+    version,
+    license,
+    type: 'module',
+    engines: { node: '>=18' },
+    main: './index.cjs',
+    types: './index.d.ts',
+    exports: {
+      '.': {
+        import: { types: './index.d.ts', default: './index.mjs' },
+        require: { types: './index.d.cts', default: './index.cjs' },
+      },
+    },
+  };
+}
+
+/** Rename file by file: another build or a running program always finds a whole file, the old or the new. */
+async function moveInto(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true });
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const source = join(from, entry.name);
+    const target = join(to, entry.name);
+    if (entry.isDirectory()) await moveInto(source, target);
+    else await rename(source, target);
+  }
+}
+
+if (process.argv[1] !== undefined && fileURLToPath(import.meta.url) === process.argv[1]) {
+  const built = await buildSdk(join(ROOT, 'dist'));
+  for (const { output, bytes } of built) console.log(`${String(bytes).padStart(8)} B  dist/${output}`);
+}

@@ -1,0 +1,29 @@
+import { runProgram } from './program.ts';
+
+const stop = new AbortController();
+let exitOnSignal = 130;
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  process.on(signal, () => {
+    exitOnSignal = code;
+    // The second time somebody means it.
+    if (stop.signal.aborted) process.exit(code);
+    stop.abort();
+  });
+}
+// `fuselink … | head` closes our output early; that is its right.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
+
+const exit = await runProgram(process.argv.slice(2), {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  signal: stop.signal,
+  nowMs: () => performance.now(),
+});
+process.exitCode = exit === 130 && stop.signal.aborted ? exitOnSignal : exit;
