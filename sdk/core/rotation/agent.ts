@@ -1,8 +1,8 @@
-import { copyState, keyToSend, takeSlots, unbooted } from './state.ts';
+import { copyState, keyToSend, takeSlots, unbootedRotation } from './state.ts';
 import type { DeviceRow, DeviceRows } from './table.ts';
 import { DEVICE_ROWS } from './table.ts';
 import type { Phase, RotationEffect, RotationEvent, RotationState } from './types.ts';
-import { ACTIONS, GUARDS } from './words.ts';
+import { ROTATION_ACTIONS, ROTATION_GUARDS } from './words.ts';
 
 export interface RotationStep {
   state: RotationState;
@@ -13,27 +13,27 @@ export interface RotationStep {
 /** Rows and the words they use. The model checker passes patched ones; the product has exactly one. */
 export interface DeviceMachine {
   rows: DeviceRows;
-  guards: typeof GUARDS;
-  actions: typeof ACTIONS;
+  guards: typeof ROTATION_GUARDS;
+  actions: typeof ROTATION_ACTIONS;
 }
 
-const DEVICE_MACHINE: DeviceMachine = { rows: DEVICE_ROWS, guards: GUARDS, actions: ACTIONS };
+const DEVICE_MACHINE: DeviceMachine = { rows: DEVICE_ROWS, guards: ROTATION_GUARDS, actions: ROTATION_ACTIONS };
 
 function fits(machine: DeviceMachine, row: DeviceRow, state: RotationState, event: RotationEvent): boolean {
   if (row.event !== '*' && row.event !== event.kind) return false;
   if (row.phases[0] !== '*' && row.phases.indexOf(state.phase) < 0) return false;
   for (let i = 0; i < row.guards.length; i++) {
-    const guard = machine.guards[row.guards[i] as string] as (typeof GUARDS)[string];
+    const guard = machine.guards[row.guards[i] as string] as (typeof ROTATION_GUARDS)[string];
     if (!guard(state, event)) return false;
   }
   return true;
 }
 
-/** `step` over any rows of the same form. */
-export function stepWith(machine: DeviceMachine, before: RotationState, event: RotationEvent): RotationStep {
+/** `stepRotation` over any rows of the same form. */
+export function stepRotationWith(machine: DeviceMachine, before: RotationState, event: RotationEvent): RotationStep {
   // A boot forgets all but the slots; a provisioning is the start of another life.
   const reads = event.kind === 'booted' || event.kind === 'provisioned' || event.kind === 'written';
-  const state = reads && event.kind !== 'written' ? unbooted() : copyState(before);
+  const state = reads && event.kind !== 'written' ? unbootedRotation() : copyState(before);
   const effects: RotationEffect[] = [];
   if (reads) takeSlots(state, (event as { slots: RotationState['base'][] }).slots);
   if (event.kind === 'accepted' || event.kind === 'registered') state.failures = 0;
@@ -43,7 +43,7 @@ export function stepWith(machine: DeviceMachine, before: RotationState, event: R
     if (row.next !== '=') state.phase = row.next as Phase;
     if (reads) state.writing = null;
     for (let j = 0; j < row.actions.length; j++) {
-      const action = machine.actions[row.actions[j] as string] as (typeof ACTIONS)[string];
+      const action = machine.actions[row.actions[j] as string] as (typeof ROTATION_ACTIONS)[string];
       action(state, event, effects);
     }
     break;
@@ -55,8 +55,8 @@ export function stepWith(machine: DeviceMachine, before: RotationState, event: R
  * The rotation agent: one event in, the next state and what to do out. Pure, and total: an event that fits no row
  * changes nothing, so repeats, replays and reordering are harmless. Rows, phases and words: DESIGN.md in this folder.
  */
-export function step(state: RotationState, event: RotationEvent): RotationStep {
-  return stepWith(DEVICE_MACHINE, state, event);
+export function stepRotation(state: RotationState, event: RotationEvent): RotationStep {
+  return stepRotationWith(DEVICE_MACHINE, state, event);
 }
 
 /** Fingerprint of the key that uploads are to be made with now, or null: no key, or none the server takes (LIMBO). */

@@ -1,7 +1,7 @@
 import type { RotationEvent, RotationSource } from './types.ts';
 
 /** What the agent reads in any answer of the server to this device. Absent parts are null. */
-export interface DeviceAnswer {
+export interface RotationAnswer {
   /** HTTP status; 0 where none came (timeout, refused connection). */
   status: number;
   /** `code` of the problem body. */
@@ -20,13 +20,13 @@ export interface DeviceAnswer {
   recoverableGeneration: number | null;
 }
 
-function unknown(answer: DeviceAnswer): RotationEvent {
+function unknown(answer: RotationAnswer): RotationEvent {
   if (answer.usedFingerprint === null) return { kind: 'failed' };
   return { kind: 'unknown', fingerprint: answer.usedFingerprint };
 }
 
 /** A 401 has three meanings, and only the authentic `key_revoked` that names a key is authority to drop that key. */
-function refusal(answer: DeviceAnswer): RotationEvent {
+function refusal(answer: RotationAnswer): RotationEvent {
   if (answer.code === 'key_revoked' && answer.authentic && answer.problemFingerprint !== null) {
     return { kind: 'revoked', fingerprint: answer.problemFingerprint };
   }
@@ -35,10 +35,10 @@ function refusal(answer: DeviceAnswer): RotationEvent {
 }
 
 /**
- * The agent's events in one answer, to be fed to `step` in this order: first what became of the request, then what
+ * The agent's events in one answer, to be fed to `stepRotation` in this order: first what became of the request, then what
  * the server tells. What nobody vouches for says nothing about keys: it is `failed`, or `unknown` for a 401.
  */
-export function eventsOfAnswer(answer: DeviceAnswer): RotationEvent[] {
+export function rotationEventsOf(answer: RotationAnswer): RotationEvent[] {
   const events: RotationEvent[] = [];
   const good = answer.status >= 200 && answer.status < 300;
   if (!good) events.push(refusal(answer));

@@ -1,7 +1,7 @@
 import type { RotationEvent, RotationState, SlotKey, SlotPair } from './types.ts';
 
 /** The agent before it has looked at its slots. Send it `booted`. */
-export function unbooted(): RotationState {
+export function unbootedRotation(): RotationState {
   return {
     phase: 'EMPTY',
     base: null,

@@ -1,5 +1,5 @@
 /**
- * The device's half of key rotation as one table. `step` executes it, DESIGN.md in this folder renders it, and the
+ * The device's half of key rotation as one table. `stepRotation` executes it, DESIGN.md in this folder renders it, and the
  * model checker searches it and patches it: there is no second copy.
  *
  * A row is `phases event guards next actions [!]`, one space between. The first row that fits is taken; an event that
@@ -37,7 +37,7 @@ export const DEVICE_TABLE = [
   'PROVING failed - = alternate',
   'STAGED,PROVING revoked candidate,baseRefused LIMBO backOff',
   'STAGED,PROVING,PROVEN revoked candidate SETTLED dropCandidate !',
-  'STAGED,PROVING revoked base = refuseBase',
+  'STAGED,PROVING revoked base = refuseBase,wake',
   'PROVEN due - = report !',
   'PROVEN accepted - = pace',
   'PROVEN settled candidateGeneration SETTLED dropBase',

@@ -38,7 +38,7 @@ export interface RotationState {
 /**
  * What can happen to the agent. Whatever names a key names its fingerprint. Only an authentic answer (verified TLS, or
  * a signature bound to the request) may become `revoked`, `settled`, `wanted`, `recoverable`, `candidate`,
- * `registered` or `accepted`: `eventsOfAnswer` sees to that.
+ * `registered` or `accepted`: `rotationEventsOf` sees to that.
  */
 export type RotationEvent =
   | { kind: 'booted'; slots: SlotPair }

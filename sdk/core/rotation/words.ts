@@ -22,7 +22,7 @@ function baseOf(event: RotationEvent): string {
 }
 
 /** The guards of the table, by name. Pure. */
-export const GUARDS: { [name: string]: Guard } = {
+export const ROTATION_GUARDS: { [name: string]: Guard } = {
   busy: function (state) {
     return state.writing !== null;
   },
@@ -106,7 +106,7 @@ function register(state: RotationState, by: SlotKey | null, effects: RotationEff
 }
 
 /** The actions of the table, by name. Each changes `state`, a copy that the step owns, and adds effects. */
-export const ACTIONS: { [name: string]: Action } = {
+export const ROTATION_ACTIONS: { [name: string]: Action } = {
   wake: function (_state, _event, effects) {
     wake(effects, WAKE_MS_MAX);
   },

@@ -2,4 +2,4 @@ export * from './table.ts';
 export * from './telling.ts';
 export * from './transition.ts';
 export * from './types.ts';
-export { GENERATION_MAX, PROPOSALS_MAX } from './words.ts';
+export { GENERATION_MAX, GUARDS, PROPOSALS_MAX } from './words.ts';

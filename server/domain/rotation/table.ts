@@ -166,7 +166,7 @@ export const SERVER_TABLE: readonly ServerRow[] = [
     reply: 'newer-generation',
     audit: 'superseded',
   }),
-  row(KEYED, 'recover', { when: ['notNewer'], does: ['recordRevoked'], reply: 'newer-generation' }),
+  row(KEYED, 'recover', { when: ['notNewer'], reply: 'newer-generation' }),
   row('PROVEN', 'recover', {
     when: ['onRetiring'],
     to: 'MINTED',

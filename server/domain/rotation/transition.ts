@@ -1,12 +1,30 @@
 import { SERVER_TABLE, type ServerRow, WATCH_TABLE, type WatchRow } from './table.ts';
 import type { Alarm, RotationAudit, RotationCommand, RotationOutcome, RotationRow } from './types.ts';
-import { ACTIONS, GENERATION_MAX, GUARDS, type Hand } from './words.ts';
+import { ACTIONS, type Action, GENERATION_MAX, GUARDS, type Guard, type Hand } from './words.ts';
 
-type Matching = Pick<ServerRow, 'from' | 'on' | 'when'>;
+type Matching = Pick<ServerRow, 'from' | 'on'> & { when: readonly string[] };
 
-function fits(one: Matching, row: RotationRow, command: RotationCommand, nowMs: number): boolean {
+/** A row whose words need not be the product's. */
+export type LooseServerRow = Omit<ServerRow, 'when' | 'does'> & { when: readonly string[]; does: readonly string[] };
+
+/** A table and the words its rows use. The product has one; the model checker patches copies of it. */
+export interface ServerMachine {
+  table: readonly LooseServerRow[];
+  guards: Record<string, Guard>;
+  actions: Record<string, Action>;
+}
+
+export const SERVER_MACHINE: ServerMachine = { table: SERVER_TABLE, guards: GUARDS, actions: ACTIONS };
+
+function fits(
+  guards: ServerMachine['guards'],
+  one: Matching,
+  row: RotationRow,
+  command: RotationCommand,
+  nowMs: number,
+): boolean {
   if (one.from !== '*' && !one.from.includes(row.state)) return false;
-  return one.on.includes(command.kind) && one.when.every((name) => GUARDS[name](row, command, nowMs));
+  return one.on.includes(command.kind) && one.when.every((name) => guards[name]!(row, command, nowMs));
 }
 
 /** What the audit keeps of a command: the keys by fingerprint, where the device was, and why. Never a secret. */
@@ -29,18 +47,20 @@ function evidenceOf(before: RotationRow, command: RotationCommand): RotationAudi
   return evidence;
 }
 
-/** `transition` over any rows of the same form. The product has one table; the model checker patches it. */
+/** `transition` over any machine of the same form. */
 export function transitionWith(
-  table: readonly ServerRow[],
+  machine: ServerMachine,
   before: RotationRow,
   command: RotationCommand,
   nowMs: number,
 ): RotationOutcome {
-  const alarms = WATCH_TABLE.filter((one: WatchRow) => fits(one, before, command, nowMs)).map((one) => one.alarm);
-  const taken = table.find((one) => fits(one, before, command, nowMs));
+  const alarms = WATCH_TABLE.filter((one: WatchRow) => fits(machine.guards, one, before, command, nowMs)).map(
+    (one) => one.alarm,
+  );
+  const taken = machine.table.find((one) => fits(machine.guards, one, before, command, nowMs));
   const contact = command.kind === 'commit' || command.kind === 'contact' || command.kind === 'tick';
   const hand: Hand = { row: { ...before }, keys: [], nowMs };
-  for (const name of taken?.does ?? []) ACTIONS[name](hand, command);
+  for (const name of taken?.does ?? []) machine.actions[name]!(hand, command);
   if (taken?.to) hand.row.state = taken.to;
   if (hand.row.generation > GENERATION_MAX) return exhausted(before);
   const entry = (action: string): RotationAudit => ({
@@ -73,7 +93,7 @@ function exhausted(before: RotationRow): RotationOutcome {
  * nothing. The caller stores the outcome whole, in one transaction, by compare-and-set on `expect`.
  */
 export function transition(before: RotationRow, command: RotationCommand, nowMs: number): RotationOutcome {
-  return transitionWith(SERVER_TABLE, before, command, nowMs);
+  return transitionWith(SERVER_MACHINE, before, command, nowMs);
 }
 
 /** The row of a freshly enrolled device, whose key `active` (a fingerprint) has this generation. */

@@ -1,6 +1,6 @@
 import type { DeviceKeyState, KeyChange, Position, RotationCommand, RotationRow } from './types.ts';
 
-type Guard = (row: RotationRow, command: RotationCommand, nowMs: number) => boolean;
+export type Guard = (row: RotationRow, command: RotationCommand, nowMs: number) => boolean;
 
 /** Most staged keys a quarantined device may have waiting for approval; older ones make room. */
 export const PROPOSALS_MAX = 8;
@@ -82,7 +82,7 @@ export interface Hand {
   nowMs: number;
 }
 
-type Action = (hand: Hand, command: RotationCommand) => void;
+export type Action = (hand: Hand, command: RotationCommand) => void;
 
 function change(hand: Hand, fingerprint: string | null, to: DeviceKeyState): void {
   if (fingerprint === null) return;
