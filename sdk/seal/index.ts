@@ -30,6 +30,8 @@ export {
   unlockSecretKey,
 } from './keys/key-text.ts';
 export { decodeFragment, encodeFragment } from './link-fragment.ts';
-export { createOpener, Opener, type OpenReport, type OpenRequest, type SignaturePolicy } from './opener.ts';
+export { createOpener, Opener } from './opener.ts';
+export type { OpenReport, OpenRequest, SignaturePolicy } from './opening.ts';
 export { createSealer, Sealer } from './sealer.ts';
 export { type SealEffects, type SealRequest, type SealTo, sealedBytesOf } from './sealing.ts';
+export { type SubtleAesGcm, SubtleOpener } from './subtle-opener.ts';

@@ -4,7 +4,8 @@ import { nodeCrypto } from './crypto/node.ts';
 import type { SealCrypto, SealRandom } from './crypto/port.ts';
 import { SealError, type SealErrorCode } from './errors.ts';
 import { secretKeyFromSeed } from './keys/key.ts';
-import { createOpener, type OpenReport, type OpenRequest } from './opener.ts';
+import { createOpener } from './opener.ts';
+import type { OpenReport, OpenRequest } from './opening.ts';
 import { createSealer } from './sealer.ts';
 import type { SealRequest } from './sealing.ts';
 

@@ -6,7 +6,7 @@ import { encodeCovered } from './format/header.ts';
 import { encodeManifest } from './format/manifest.ts';
 import { schemeOf, signatureMessage } from './format/signature.ts';
 import type { SecretKey } from './keys/key.ts';
-import type { SignaturePolicy } from './opener.ts';
+import type { SignaturePolicy } from './opening.ts';
 import {
   CRYPTOS,
   contentKeyOf,

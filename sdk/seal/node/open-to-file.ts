@@ -3,7 +3,8 @@ import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises
 import { dirname, join } from 'node:path';
 import type { SealCrypto } from '../crypto/port.ts';
 import { type ByteSource, openAll } from '../iterables.ts';
-import { createOpener, type OpenReport, type OpenRequest } from '../opener.ts';
+import { createOpener } from '../opener.ts';
+import type { OpenReport, OpenRequest } from '../opening.ts';
 
 /** Where an opened file goes. */
 export interface OpenToFileRequest extends OpenRequest {
