@@ -5,11 +5,15 @@
  */
 export interface BlobStore {
   /**
-   * Starts or continues writing. Bytes beyond `offset` (never acknowledged as durable) are discarded; a blob shorter
-   * than `offset` is a fault. At most one writer a blob: the caller sees to it.
+   * Starts or continues writing, also a blob that was finished. Bytes beyond `offset` (never acknowledged as durable)
+   * are discarded; where fewer were synced than `offset` it rejects with BlobMissingError. A blob has one writer: an
+   * older one that is still at work is cut off, so that it cannot harm what the newer one writes, and rejects.
    */
   openWriter(id: string, options: { offset: number }): Promise<BlobWriter>;
-  /** Bytes `[offset, offset + length)`, in pieces of any size. Rejects with BlobMissingError where there are fewer. */
+  /**
+   * Bytes `[offset, offset + length)` of what was synced, in pieces of any size; each piece is the caller's to keep.
+   * Rejects with BlobMissingError where there are fewer.
+   */
   read(id: string, options: { offset: number; length: number }): AsyncIterable<Uint8Array>;
   /** Durably stored bytes, or null where there is no such blob. */
   size(id: string): Promise<number | null>;

@@ -2,6 +2,7 @@ import { constants, type Dir } from 'node:fs';
 import { type FileHandle, mkdir, opendir, open as openFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlobStore, BlobWriter } from '../../ports/blob-store.ts';
+import { StorageUnavailableError } from '../../ports/faults.ts';
 import { checkBlobId, checkByteRange, isBlobId } from '../blob-ids.ts';
 import { asFault, isNotFound, missing } from './faults.ts';
 import { DiskWriter } from './writer.ts';
@@ -34,6 +35,10 @@ class DiskBlobs implements BlobStore {
   readonly #open: OpenFile;
   /** Folders whose own names are known to survive a power cut. */
   readonly #durableFolders = new Set<string>();
+  /** The writer at work on each blob: a newer one, and deletion, cut it off. */
+  readonly #writers = new Map<string, DiskWriter>();
+  readonly #queues = new Map<string, Promise<void>>();
+  #closed = false;
 
   constructor(folder: string, open: OpenFile) {
     this.#folder = folder;
@@ -44,12 +49,29 @@ class DiskBlobs implements BlobStore {
     checkBlobId(id);
     checkByteRange(options);
     const { offset } = options;
-    try {
-      const file = offset === 0 ? await this.#openNew(id) : await this.#openExisting(id, offset);
-      return await this.#writerAt(id, file, offset);
-    } catch (error) {
-      throw asFault(error);
-    }
+    this.#refuseClosed();
+    return this.#alone(id, async () => {
+      await this.#writers.get(id)?.abandon();
+      try {
+        const file = offset === 0 ? await this.#openNew(id) : await this.#openExisting(id, offset);
+        return await this.#writerAt(id, file, offset);
+      } catch (error) {
+        throw asFault(error);
+      }
+    });
+  }
+
+  /** One opening or deletion of a blob at a time: the older writer's last bytes are down before the newer one cuts them. */
+  async #alone<T>(id: string, action: () => Promise<T>): Promise<T> {
+    const run = (this.#queues.get(id) ?? Promise.resolve()).then(action);
+    const settled = run.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#queues.set(id, settled);
+    await settled;
+    if (this.#queues.get(id) === settled) this.#queues.delete(id);
+    return run;
   }
 
   async #openNew(id: string): Promise<FileHandle> {
@@ -79,7 +101,10 @@ class DiskBlobs implements BlobStore {
       if (size < offset) throw missing(offset, size);
       if (size > offset) await file.truncate(offset);
       const syncName = offset === 0 ? () => this.#syncName(id) : null;
-      return new DiskWriter(file, { position: offset, truncated: size > offset, syncName });
+      const forget = (writer: DiskWriter) => void (this.#writers.get(id) === writer && this.#writers.delete(id));
+      const writer = new DiskWriter(file, { position: offset, truncated: size > offset, syncName, forget });
+      this.#writers.set(id, writer);
+      return writer;
     } catch (error) {
       await file.close();
       throw error;
@@ -89,6 +114,7 @@ class DiskBlobs implements BlobStore {
   async *read(id: string, options: { offset: number; length: number }): AsyncGenerator<Uint8Array> {
     checkBlobId(id);
     checkByteRange(options);
+    this.#refuseClosed();
     const file = await this.#openToRead(id, options);
     let ahead: Promise<Uint8Array> | null = null;
     try {
@@ -122,6 +148,7 @@ class DiskBlobs implements BlobStore {
 
   async size(id: string): Promise<number | null> {
     checkBlobId(id);
+    this.#refuseClosed();
     try {
       return (await stat(this.#pathOf(id))).size;
     } catch (error) {
@@ -133,13 +160,16 @@ class DiskBlobs implements BlobStore {
 
   async delete(id: string): Promise<void> {
     checkBlobId(id);
-    try {
-      await unlink(this.#pathOf(id));
-      return;
-    } catch (error) {
-      if (!isNotFound(error)) throw asFault(error);
-    }
-    await this.#checkFolder();
+    this.#refuseClosed();
+    await this.#alone(id, async () => {
+      await this.#writers.get(id)?.abandon();
+      try {
+        await unlink(this.#pathOf(id));
+      } catch (error) {
+        if (!isNotFound(error)) throw asFault(error);
+        await this.#checkFolder();
+      }
+    });
   }
 
   async *list(): AsyncGenerator<string> {
@@ -160,6 +190,7 @@ class DiskBlobs implements BlobStore {
   }
 
   async check(): Promise<void> {
+    this.#refuseClosed();
     try {
       const file = await this.#open(join(this.#folder, PROBE_NAME), 'w', 0o600);
       try {
@@ -174,7 +205,13 @@ class DiskBlobs implements BlobStore {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    for (const writer of [...this.#writers.values()]) await writer.abandon();
     this.#durableFolders.clear();
+  }
+
+  #refuseClosed(): void {
+    if (this.#closed) throw new StorageUnavailableError('blobs: the store was closed');
   }
 
   /** Tells "no such blob" from "no store": throws where the top folder is gone. */

@@ -26,16 +26,23 @@ export class DiskWriter implements BlobWriter {
   #writing: Promise<void> = Promise.resolve();
   #broken: { fault: unknown } | null = null;
   #room: (() => void)[] = [];
-  #closed = false;
+  #closing: Promise<void> | null = null;
+  readonly #forget: (writer: DiskWriter) => void;
 
   constructor(
     file: FileHandle,
-    options: { position: number; truncated: boolean; syncName: (() => Promise<void>) | null },
+    options: {
+      position: number;
+      truncated: boolean;
+      syncName: (() => Promise<void>) | null;
+      forget: (writer: DiskWriter) => void;
+    },
   ) {
     this.#file = file;
     this.#position = options.position;
     this.#dirty = options.truncated;
     this.#syncName = options.syncName;
+    this.#forget = options.forget;
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -81,13 +88,14 @@ export class DiskWriter implements BlobWriter {
   async abandon(): Promise<void> {
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    this.#broken ??= { fault: new StorageUnavailableError('blobs: the writer was abandoned') };
+    this.#broken ??= { fault: new StorageUnavailableError('blobs: the writer was abandoned or replaced') };
+    for (const resume of this.#room.splice(0)) resume();
     await this.#close();
   }
 
   #refuse(): void {
     if (this.#broken !== null) throw this.#broken.fault;
-    if (this.#closed) throw new StorageUnavailableError('blobs: the writer is closed');
+    if (this.#closing !== null) throw new StorageUnavailableError('blobs: the writer is closed');
   }
 
   /** Hands what was gathered to the file, behind what is being written. */
@@ -122,15 +130,16 @@ export class DiskWriter implements BlobWriter {
     }
   }
 
-  async #close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#writing;
-    try {
-      await this.#file.close();
-    } catch {
-      // What was synced is safe, and nothing was promised about the rest.
-    }
+  #close(): Promise<void> {
+    this.#closing ??= this.#writing.then(async () => {
+      this.#forget(this);
+      try {
+        await this.#file.close();
+      } catch {
+        // What was synced is safe, and nothing was promised about the rest.
+      }
+    });
+    return this.#closing;
   }
 }
 
