@@ -125,16 +125,14 @@ describe('damage', () => {
   it('every byte of a file to two recipients with a signature, one bit flipped → a typed error, nothing released', () => {
     const to = { kind: 'recipients', recipients: [KEYS.lab, KEYS.ops] } as const;
     const sealed = sealWhole(testContent(20), { to, signer: KEYS.pump });
+    const undetected: number[] = [];
     for (let at = 0; at < sealed.length; at++) {
       const flipped = sealed.slice();
       flipped[at]! ^= 1 << (at % 8);
       const outcome = openPieces([flipped], { identities: [KEYS.lab] });
-      expect({ at, damaged: outcome.code !== null, released: outcome.released.length }).toEqual({
-        at,
-        damaged: true,
-        released: 0,
-      });
+      if (outcome.code === null || outcome.released.length > 0) undetected.push(at);
     }
+    expect(undetected).toEqual([]);
   });
 
   it('a damaged third chunk → the first two were released, then the error, and the same error ever after', () => {
@@ -152,7 +150,7 @@ describe('damage', () => {
     }
     expect(failure).toBeInstanceOf(SealError);
     expect((failure as SealError).chunkIndex).toBe(2);
-    expect(concat(released)).toEqual(content.slice(0, 2 * 65_536 - 256));
+    expect(Buffer.compare(concat(released), content.subarray(0, 2 * 65_536 - 256))).toBe(0);
     expect(() => opener.push(new Uint8Array(1))).toThrow(failure as SealError);
     expect(() => opener.finish()).toThrow(failure as SealError);
   });
