@@ -96,7 +96,9 @@ export function modelOf(options: ModelOptions): Model {
     const held = end.device.slots.map((slot) => slot?.fingerprint);
     const dropped = world.device.slots.find((slot) => {
       if (slot === null || held.includes(slot.fingerprint)) return false;
-      return (world.server.keys[slot.fingerprint] ?? 'revoked') !== 'revoked';
+      const state = world.server.keys[slot.fingerprint] ?? 'revoked';
+      // One of two quarantined keys may go: neither will be trusted again, and the other still reports.
+      return state !== 'revoked' && state !== 'quarantined';
     });
     return dropped ? `I8: the device dropped ${dropped.fingerprint}, which is not revoked` : null;
   }

@@ -57,7 +57,8 @@ export function initiatives(options: ModelOptions, world: World, newKey: string)
     default:
       break;
   }
-  if (options.incidents && !incident) {
+  // An incident needs a generation of its own to be ended.
+  if (options.incidents && !incident && row.generation < options.generationMax) {
     add({ kind: 'quarantine', reason: 'suspicion' }, { incident: true });
     add({ kind: 'lose', reason: 'declared' }, { incident: true });
   }

@@ -63,7 +63,8 @@ export function brokenByArrow(
     return 'I14: not one audit entry for one arrow';
   }
   const minted = outcome.kind === 'moved' && after.row.state === 'MINTED';
-  if (minted && arrow.paused && command.kind !== 'recover' && command.kind !== 'approve') {
+  const healing = before.row.state === 'QUARANTINED' || after.row.incident;
+  if (minted && arrow.paused && !healing) {
     return 'I13: a paused campaign minted a key';
   }
   if (outcome.alarms.length > 0 && !arrow.mayAlarm) return `an honest device set off ${outcome.alarms[0]}`;
@@ -121,7 +122,9 @@ export function commandOf(
     case 'register': {
       const { generation, base, fingerprint } = request.record;
       const known = server.keys[fingerprint] ?? null;
-      if (request.recovery) return { kind: 'recover', generation, base, fingerprint, known };
+      if (request.recovery) {
+        return { kind: 'recover', generation, base, fingerprint, paused: context.paused, known };
+      }
       if (by === null) return null;
       return { kind: 'register', by, generation, fingerprint, paused: context.paused, known };
     }

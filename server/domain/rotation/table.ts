@@ -63,7 +63,7 @@ export const SERVER_TABLE: readonly ServerRow[] = [
     audit: 'superseded',
     safety: true,
   }),
-  row('QUARANTINED', 'register', { when: ['currentGeneration', 'byActive'], does: ['propose'], reply: 'proposed' }),
+  row('QUARANTINED', 'register', { when: ['currentGeneration', 'byOwn'], does: ['propose'], reply: 'proposed' }),
   row('*', 'register', { does: ['recordRevoked'], reply: 'refused', safety: true }),
 
   row(OPEN, 'ask', { when: ['currentGeneration', 'byActive', 'fromOffer', 'paused'], reply: 'wait' }),
@@ -147,7 +147,7 @@ export const SERVER_TABLE: readonly ServerRow[] = [
     does: ['revokePending', 'clear', 'nextGeneration', 'quarantine'],
     audit: 'quarantined',
   }),
-  row('QUARANTINED', 'release', { when: ['halfway'], to: 'PROVEN', does: ['trust', 'soak'], audit: 'released' }),
+  row('QUARANTINED', 'release', { when: ['halfway'], reply: 'refused' }),
   row('QUARANTINED', 'release', { to: 'IDLE', does: ['trust'], audit: 'released' }),
   row('QUARANTINED', 'approve', { when: ['proposed'], to: 'MINTED', does: ['pend'], audit: 'approved' }),
 
@@ -166,7 +166,16 @@ export const SERVER_TABLE: readonly ServerRow[] = [
     reply: 'newer-generation',
     audit: 'superseded',
   }),
-  row(KEYED, 'recover', { when: ['notNewer'], reply: 'newer-generation' }),
+  row(OPEN, 'recover', { when: ['currentGeneration', 'fromSelf', 'paused'], reply: 'wait' }),
+  row(OPEN, 'recover', { when: ['currentGeneration', 'fromSelf'], to: 'MINTED', does: ['pend'], audit: 'minted' }),
+  row('MINTED', 'recover', {
+    when: ['currentGeneration'],
+    to: 'WANTED',
+    does: ['revokePending', 'recordRevoked', 'nextGeneration'],
+    reply: 'newer-generation',
+    audit: 'superseded',
+  }),
+  row(KEYED, 'recover', { when: ['notNewer'], does: ['recordRevoked'], reply: 'newer-generation' }),
   row('PROVEN', 'recover', {
     when: ['onRetiring'],
     to: 'MINTED',

@@ -39,7 +39,8 @@ export interface Telling {
 /**
  * What the device is told in the answer to a request under the key `fingerprint`, which stands at `keyState`.
  * `paused`: the campaign's. A wish is told again while a key is pending, so that a device that lost its candidate makes
- * another. It is always on the active key, and told only to who used that one or the pending one.
+ * another. It is on the active key; in quarantine, where halfway through a rotation nobody knows which key the device has,
+ * on the key of the request.
  */
 export function tellDevice(
   row: RotationRow,
@@ -58,7 +59,7 @@ export function tellDevice(
     case 'MINTED':
       return { ...nothing, settledGeneration, wanted: request.paused && !row.incident ? null : wish };
     case 'QUARANTINED':
-      return { ...nothing, wanted: { ...wish, source: 'self' } };
+      return { ...nothing, wanted: { ...wish, source: 'self', base: request.fingerprint } };
     case 'IDLE':
       return { ...nothing, settledGeneration };
     case 'PROVEN':

@@ -100,7 +100,14 @@ export type RotationCommand =
   | { kind: 'lose'; reason: string }
   | { kind: 'release' }
   | { kind: 'approve'; fingerprint: string }
-  | { kind: 'recover'; generation: number; base: string; fingerprint: string; known: DeviceKeyState | null }
+  | {
+      kind: 'recover';
+      generation: number;
+      base: string;
+      fingerprint: string;
+      paused: boolean;
+      known: DeviceKeyState | null;
+    }
   | { kind: 'reprovision'; fingerprint: string }
   | { kind: 'remove' };
 

@@ -129,11 +129,8 @@ export const ACTIONS = {
     row.provenAt = null;
     change(hand, row.active, 'active');
     if (!row.incident) change(hand, row.retiring, 'retiring');
-    ACTIONS.soak(hand);
+    row.soakUntilMs = hand.nowMs + row.soakMs;
     ACTIONS.heard(hand, command);
-  },
-  soak: ({ row, nowMs }) => {
-    row.soakUntilMs = nowMs + row.soakMs;
   },
   revokeRetiring: (hand) => {
     change(hand, hand.row.retiring, 'revoked');
@@ -193,7 +190,6 @@ export const ACTIONS = {
     hand.row.incident = false;
     hand.row.proposals = [];
     change(hand, hand.row.active, 'active');
-    change(hand, hand.row.retiring, 'retiring');
   },
   provision: (hand, command) => {
     hand.row.active = fingerprintOf(command);
