@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concat } from './bytes.ts';
 import { SealError, type SealErrorCode } from './errors.ts';
@@ -166,5 +167,39 @@ describe('damage', () => {
     expect(open(asText)).toBe('not_sealed');
     const lineEnds = concat([sealed.subarray(0, 5), sealed.subarray(6)]);
     expect(open(lineEnds)).toBe('not_sealed');
+  });
+
+  it('any edit at all (bytes cut out, put in, copied elsewhere, garbage after the magic) → a typed error, at most a true beginning released', () => {
+    const content = testContent(140_000);
+    const to = { kind: 'recipients', recipients: [KEYS.ops, KEYS.lab] } as const;
+    const sealed = sealWhole(content, { to, contentBytes: content.length, signer: KEYS.pump });
+    const place = fc.oneof(fc.nat(3_000), fc.nat(sealed.length));
+    const length = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(16, CHUNK, 65_536));
+    const edit = fc.record({
+      kind: fc.constantFrom('cut', 'copy', 'insert', 'garbage'),
+      from: place,
+      to: place,
+      length,
+    });
+    fc.assert(
+      fc.property(
+        fc.array(edit, { minLength: 1, maxLength: 3 }),
+        fc.uint8Array({ minLength: 1, maxLength: 500 }),
+        (edits, noise) => {
+          let file = sealed;
+          for (const { kind, from, to: target, length: count } of edits) {
+            const part = kind === 'insert' ? noise : file.slice(from, from + count);
+            if (kind === 'cut') file = concat([file.subarray(0, from), file.subarray(from + count)]);
+            else if (kind === 'garbage') file = concat([file.subarray(0, 8), noise]);
+            else file = concat([file.subarray(0, target), part, file.subarray(target)]);
+          }
+          fc.pre(Buffer.compare(file, sealed) !== 0);
+          const outcome = openPieces([file.subarray(0, 70_000), file.subarray(70_000)], { identities: [KEYS.ops] });
+          expect(outcome.code).not.toBeNull();
+          expect(isPrefix(outcome.released, content)).toBe(true);
+        },
+      ),
+      { numRuns: 300 },
+    );
   });
 });

@@ -35,50 +35,47 @@ export class Sealer {
 
   /**
    * Takes in content. Returns the sealed bytes it completes, the header first. Throws {@link SealError}
-   * `content_size_mismatch` as soon as there is more than was announced, `content_too_large` above the format's limit.
+   * `content_size_mismatch` as soon as there is more than was announced, `content_too_large` above the format's limit;
+   * after any error the sealer is spent.
    */
   push(content: Uint8Array): Uint8Array[] {
-    const sealed = this.#begin();
-    const contentBytes = this.#contentBytes + content.length;
-    const announced = this.#sealing.contentBytes;
-    if (announced !== null && contentBytes > announced) {
-      throw this.#fail(
-        new SealError('content_size_mismatch', `expected ${announced} bytes, got ${contentBytes} or more`),
-      );
-    }
-    if (contentBytes > CONTENT_BYTES_MAX) {
-      throw this.#fail(new SealError('content_too_large', `expected at most ${CONTENT_BYTES_MAX} bytes`));
-    }
-    this.#contentBytes = contentBytes;
-    this.#hash?.update(content);
-    this.#feed(content, sealed);
-    return sealed;
+    return this.#guarded(() => {
+      const sealed = this.#begin();
+      const contentBytes = this.#contentBytes + content.length;
+      const announced = this.#sealing.contentBytes;
+      if (announced !== null && contentBytes > announced) {
+        throw new SealError('content_size_mismatch', `expected ${announced} bytes, got ${contentBytes} or more`);
+      }
+      if (contentBytes > CONTENT_BYTES_MAX) {
+        throw new SealError('content_too_large', `expected at most ${CONTENT_BYTES_MAX} bytes`);
+      }
+      this.#contentBytes = contentBytes;
+      this.#hash?.update(content);
+      this.#feed(content, sealed);
+      return sealed;
+    });
   }
 
   /** Ends the file. Returns its last bytes. Throws {@link SealError} `content_size_mismatch` where there was less than announced. */
   finish(): Uint8Array[] {
-    const sealed = this.#begin();
-    const announced = this.#sealing.contentBytes;
-    if (announced !== null && this.#contentBytes !== announced) {
-      throw this.#fail(
-        new SealError('content_size_mismatch', `expected ${announced} bytes, got ${this.#contentBytes}`),
-      );
-    }
-    if (this.#hash !== null) {
-      const signature = signSealed(this.#effects, this.#sealing, this.#hash.digest(), this.#contentBytes);
-      this.#feed(signature, sealed);
-    }
-    this.#seal([this.#chunker.rest()], true, sealed);
-    this.#chunker.wipe();
-    this.#sealing.payloadKey.fill(0);
-    this.#state = 'finished';
-    return sealed;
+    return this.#guarded(() => {
+      const sealed = this.#begin();
+      const announced = this.#sealing.contentBytes;
+      if (announced !== null && this.#contentBytes !== announced) {
+        throw new SealError('content_size_mismatch', `expected ${announced} bytes, got ${this.#contentBytes}`);
+      }
+      if (this.#hash !== null) {
+        const signature = signSealed(this.#effects, this.#sealing, this.#hash.digest(), this.#contentBytes);
+        this.#feed(signature, sealed);
+      }
+      this.#seal([this.#chunker.rest()], true, sealed);
+      this.#end('finished');
+      return sealed;
+    });
   }
 
+  /** The header and the manifest, before the first content. */
   #begin(): Uint8Array[] {
-    if (this.#state === 'finished' || this.#state === 'failed') {
-      throw new Error(`this sealer has ${this.#state}: one sealer makes one file`);
-    }
     const sealed: Uint8Array[] = [];
     if (this.#state === 'new') {
       this.#state = 'open';
@@ -95,15 +92,27 @@ export class Sealer {
 
   #seal(pieces: readonly Uint8Array[], last: boolean, sealed: Uint8Array[]): void {
     const position = { index: this.#chunkIndex, last };
-    for (const piece of sealChunk(this.#effects.crypto, this.#sealing.payloadKey, position, pieces)) sealed.push(piece);
     this.#chunkIndex += 1;
+    for (const piece of sealChunk(this.#effects.crypto, this.#sealing.payloadKey, position, pieces)) sealed.push(piece);
   }
 
-  #fail(error: SealError): SealError {
-    this.#state = 'failed';
+  /** Nothing may be sealed after an error: whatever came before it is lost, and its place must not be sealed again. */
+  #guarded(act: () => Uint8Array[]): Uint8Array[] {
+    if (this.#state === 'finished' || this.#state === 'failed') {
+      throw new Error(`this sealer has ${this.#state}: one sealer makes one file`);
+    }
+    try {
+      return act();
+    } catch (error) {
+      this.#end('failed');
+      throw error;
+    }
+  }
+
+  #end(state: 'finished' | 'failed'): void {
+    this.#state = state;
     this.#chunker.wipe();
     this.#sealing.payloadKey.fill(0);
-    return error;
   }
 }
 

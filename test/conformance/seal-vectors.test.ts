@@ -18,6 +18,7 @@ import {
   sealedBytesOf,
   unlockSecretKey,
 } from '#sdk/seal';
+import { WORDS } from '../../sdk/seal/keys/words.ts';
 import { nodeCrypto } from '../../sdk/seal/node.ts';
 import type { SealFileVector, SealVectors } from './seal-vector-shape.ts';
 import { seededContent, seededRandom } from './seeded-random.ts';
@@ -39,6 +40,14 @@ describe('frozen vectors of format version 1', () => {
     const list = readFileSync(new URL('v1.json', FOLDER));
     expect(createHash('sha256').update(list).digest('hex')).toBe(
       '0ca6e42b161a67b5919f09f65ea077e673c33a4d88bb67f8182423f5b865e6e2',
+    );
+  });
+});
+
+describe('frozen words of version 1', () => {
+  it('the list in its order → as it was', () => {
+    expect(createHash('sha256').update(WORDS.join(' ')).digest('hex')).toBe(
+      '87902679ace07ff02b0fc8c2984bb331e4f2e5d13a2a3bd3a515fb62a5cf444f',
     );
   });
 });

@@ -230,6 +230,22 @@ describe('announced size', () => {
     expect(() => done.finish()).toThrow('this sealer has finished');
   });
 
+  it('randomness that fails when the signature is made → the sealer is spent, nothing is sealed twice', () => {
+    let draws = 0;
+    const random = {
+      bytes: (length: number) => {
+        draws += 1;
+        if (draws > 2) throw new Error('no entropy');
+        return testRandom(`draw ${draws}`).bytes(length);
+      },
+    };
+    const signing = createSealer({ crypto: nodeCrypto, random }, { to: TO_LINK, signer: KEYS.valve });
+    signing.push(new Uint8Array(10));
+    expect(() => signing.finish()).toThrow('no entropy');
+    expect(() => signing.finish()).toThrow('one sealer makes one file');
+    expect(() => signing.push(new Uint8Array(1))).toThrow('one sealer makes one file');
+  });
+
   it('a sender whose announcement lies → content_size_mismatch for the reader', () => {
     const [contentKey, salt] = [contentKeyOf('seal'), testRandom('salt').bytes(32)];
     const covered = encodeCovered(salt, []);

@@ -18,6 +18,7 @@ import { concat } from '../bytes.ts';
 import { nodeCrypto } from '../crypto/node.ts';
 import { SealError } from '../errors.ts';
 import { encodeSecretKey, lockSecretKey } from '../keys/key-text.ts';
+import { createOpener } from '../opener.ts';
 import {
   contentKeyOf,
   KEYS,
@@ -30,7 +31,7 @@ import {
 } from '../seal.testkit.ts';
 import { beginSealing, type SealRequest } from '../sealing.ts';
 import { readKeyFile, writeKeyFile } from './key-files.ts';
-import { openToFile } from './open-to-file.ts';
+import { openToFile, writeOpened } from './open-to-file.ts';
 import { openSealedSource, SealedSource } from './sealed-source.ts';
 
 const KEY = { contentKey: contentKeyOf('seal') };
@@ -121,6 +122,33 @@ describe('openToFile', () => {
     expect(await rejection(openToFile(nodeCrypto, racing(), { ...KEY, path: late }))).toBe('EEXIST');
     expect(await readFile(late, 'utf8')).toBe('faster');
     expect((await readdir(folder)).sort()).toEqual(['late.bin', 'out.bin']);
+  });
+
+  it('a disk that fills up, short writes → the error and the source closed; continued until all is written', async () => {
+    let closed = 0;
+    async function* source() {
+      try {
+        for (let at = 0; at < sealed.length; at += 10_000) yield sealed.subarray(at, at + 10_000);
+      } finally {
+        closed += 1;
+      }
+    }
+    const full = {
+      write: () => Promise.reject(Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' })),
+    } as unknown as FileHandle;
+    expect(await rejection(writeOpened(full, createOpener(nodeCrypto, KEY), source()))).toBe('ENOSPC');
+    expect(closed).toBe(1);
+    const written: Uint8Array[] = [];
+    const short = {
+      async write(bytes: Uint8Array, at: number, length: number) {
+        const bytesWritten = Math.min(length, 7_000);
+        written.push(bytes.slice(at, at + bytesWritten));
+        return { bytesWritten };
+      },
+    } as unknown as FileHandle;
+    await writeOpened(short, createOpener(nodeCrypto, KEY), source());
+    expect(Buffer.compare(concat(written), content)).toBe(0);
+    expect(closed).toBe(2);
   });
 
   it('a folder that is not there → ENOENT', async () => {

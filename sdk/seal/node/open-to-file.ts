@@ -3,7 +3,7 @@ import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises
 import { dirname, join } from 'node:path';
 import type { SealCrypto } from '../crypto/port.ts';
 import { type ByteSource, openAll } from '../iterables.ts';
-import { createOpener } from '../opener.ts';
+import { createOpener, type Opener } from '../opener.ts';
 import type { OpenReport, OpenRequest } from '../opening.ts';
 
 /** Where an opened file goes. */
@@ -15,10 +15,35 @@ export interface OpenToFileRequest extends OpenRequest {
 }
 
 /** Writes all of `bytes`: a short write (full disk, signal) is continued, not taken for success. */
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+async function writeAll(file: Pick<FileHandle, 'write'>, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, at, bytes.length - at);
     at += bytesWritten;
+  }
+}
+
+/**
+ * Writes all that an opener releases. A source that is not read to its end is closed (a socket must not stay open
+ * because a disk is full). Throws what the opener, the source and the file throw.
+ */
+export async function writeOpened(
+  file: Pick<FileHandle, 'write'>,
+  opener: Opener,
+  sealed: ByteSource,
+): Promise<OpenReport> {
+  const pieces = openAll(opener, sealed);
+  let whole = false;
+  try {
+    for (;;) {
+      const next = await pieces.next();
+      if (next.done === true) {
+        whole = true;
+        return next.value;
+      }
+      await writeAll(file, next.value);
+    }
+  } finally {
+    if (!whole) await pieces.return(undefined as never);
   }
 }
 
@@ -90,10 +115,7 @@ export async function openToFile(
     const file = await open(aside, 'wx', 0o600);
     let report: OpenReport;
     try {
-      const pieces = openAll(createOpener(crypto, request), sealed);
-      let next = await pieces.next();
-      for (; next.done !== true; next = await pieces.next()) await writeAll(file, next.value);
-      report = next.value;
+      report = await writeOpened(file, createOpener(crypto, request), sealed);
       await file.sync();
     } finally {
       await file.close();
