@@ -23,7 +23,8 @@ export function commandHelp(command: Command): string {
     for (const [name, spec] of Object.entries(command.options)) {
       const short = spec.short === undefined ? '    ' : `-${spec.short}, `;
       const left = `  ${short}--${name}${spec.value === undefined ? '' : ` ${spec.value}`}`;
-      const gap = left.length >= HELP_COLUMN + 4 ? `\n${' '.repeat(HELP_COLUMN + 4)}` : ' '.repeat(HELP_COLUMN + 4 - left.length);
+      const gap =
+        left.length >= HELP_COLUMN + 4 ? `\n${' '.repeat(HELP_COLUMN + 4)}` : ' '.repeat(HELP_COLUMN + 4 - left.length);
       lines.push(`${left}${gap}${spec.help}`);
     }
     lines.push('');

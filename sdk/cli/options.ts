@@ -29,7 +29,9 @@ export const CONNECTION_OPTIONS: OptionSpecs = {
 
 /** Read a command's words and options. Throws UsageError that names what was not understood. */
 export function parseOptions(specs: OptionSpecs, argv: string[]): Parsed {
-  const options: Record<string, { type: 'string' | 'boolean'; short?: string }> = { help: { type: 'boolean', short: 'h' } };
+  const options: Record<string, { type: 'string' | 'boolean'; short?: string }> = {
+    help: { type: 'boolean', short: 'h' },
+  };
   for (const [name, spec] of Object.entries(specs)) {
     options[name] = spec.short === undefined ? { type: spec.type } : { type: spec.type, short: spec.short };
   }
@@ -51,7 +53,8 @@ const UNIT_SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400 };
 /** `90`, `90s`, `15m`, `12h`, `7d` → seconds. Throws UsageError. */
 export function parseDuration(text: string, what: string): number {
   const found = /^(\d{1,9})([smhd]?)$/.exec(text.trim());
-  if (found === null) throw new UsageError(`${what} is expected as seconds or with a unit (90, 15m, 12h, 7d), got "${text}"`);
+  if (found === null)
+    throw new UsageError(`${what} is expected as seconds or with a unit (90, 15m, 12h, 7d), got "${text}"`);
   return Number(found[1]) * (UNIT_SECONDS[found[2] || 's'] ?? 1);
 }
 
@@ -88,7 +91,8 @@ export function serverUrl(parsed: Parsed, terminal: Terminal): string {
 
 /** The API key from `--key-file` or FUSELINK_KEY; undefined when neither is given. Line ends around it are dropped. */
 export function givenKey(parsed: Parsed, terminal: Terminal): string | undefined {
-  const file = textOption(parsed, 'key-file') ?? (terminal.env['FUSELINK_KEY'] ? undefined : terminal.env['FUSELINK_KEY_FILE']);
+  const file =
+    textOption(parsed, 'key-file') ?? (terminal.env['FUSELINK_KEY'] ? undefined : terminal.env['FUSELINK_KEY_FILE']);
   if (file !== undefined) {
     const key = readOption(file, '--key-file').trim();
     if (key === '') throw new UsageError(`--key-file: ${file} is empty`);

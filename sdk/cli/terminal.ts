@@ -27,7 +27,9 @@ export function showDuration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));
   const minutes = Math.floor(seconds / 60);
   const rest = String(seconds % 60).padStart(2, '0');
-  return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}:${rest}`;
+  return minutes < 60
+    ? `${minutes}:${rest}`
+    : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}:${rest}`;
 }
 
 /** Text from elsewhere (file names, server details) without what would steer a terminal. */
@@ -43,7 +45,8 @@ export function barText(
   columns: number,
 ): string {
   const speed = rate > 0 ? `${showBytes(rate)}/s` : '';
-  if (done.sizeBytes === null || done.sizeBytes === 0) return `${label} ${showBytes(done.bytes)} ${speed}`.slice(0, columns - 1);
+  if (done.sizeBytes === null || done.sizeBytes === 0)
+    return `${label} ${showBytes(done.bytes)} ${speed}`.slice(0, columns - 1);
   const share = Math.min(1, done.bytes / done.sizeBytes);
   const left = rate > 0 ? showDuration(((done.sizeBytes - done.bytes) / rate) * 1000) : '';
   const figures = `${String(Math.floor(share * 100)).padStart(3)} % ${showBytes(done.bytes)} of ${showBytes(done.sizeBytes)} ${speed} ${left}`;

@@ -112,6 +112,8 @@ export interface ClientEvents {
   retrying: [retry: Retry & { filename: string }];
   /** A file changed while it was being sent, or its upload was gone: it starts afresh. */
   restarted: [restart: { filename: string; reason: string }];
+  /** Something is not as it should be, and the work goes on without it (`state_unwritable`). */
+  warning: [warning: { code: string; detail: string }];
   /** The server refused the key. Only `key_revoked` with a fingerprint says that it will never be accepted again. */
   credentialRefused: [refusal: { code: string; fingerprint: string | null }];
 }

@@ -90,6 +90,7 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
       device: options.device,
       stateFolder: this.#stateFolder,
       oneShotBytesMax,
+      warn: (code, detail) => this.emit('warning', { code, detail }),
       hooksFor: (filename, given) => this.#hooks(filename, given),
     });
     if (options.afterOutage) this.#uploader.outageEnded();

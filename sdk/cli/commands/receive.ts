@@ -21,7 +21,8 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
       signal: terminal.signal,
       giveUpAfterMs: wait ?? Number.POSITIVE_INFINITY,
       onProgress: (progress) => bar.update('receiving', progress),
-      onRetry: ({ detail, waitMs: ms }) => bar.line(`${detail}; trying again in ${Math.max(1, Math.round(ms / 1000))} s`),
+      onRetry: ({ detail, waitMs: ms }) =>
+        bar.line(`${detail}; trying again in ${Math.max(1, Math.round(ms / 1000))} s`),
       ...connectionOf(parsed, terminal),
     });
     bar.clear();
@@ -49,7 +50,12 @@ export const receive: Command = {
   words: 'URL',
   summary: 'Read a link once: download, check the digest, store, and only then let it burn.',
   options: {
-    output: { type: 'string', short: 'o', value: 'FILE|DIR', help: 'where to put it (default: here, under its own name)' },
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'FILE|DIR',
+      help: 'where to put it (default: here, under its own name)',
+    },
     force: { type: 'boolean', short: 'f', help: 'replace a file that is there already' },
     ...CONNECTION_OPTIONS,
   },

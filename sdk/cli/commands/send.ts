@@ -40,7 +40,8 @@ function resultJson(file: string, result: SendResult): string {
 export function complaint(file: string, error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   const code = error instanceof FuselinkError ? ` [${error.code}]` : '';
-  const again = error instanceof FuselinkError && error.resumable ? '; the same command goes on where this stopped' : '';
+  const again =
+    error instanceof FuselinkError && error.resumable ? '; the same command goes on where this stopped' : '';
   return `${file}: ${text}${code}${again}`;
 }
 
@@ -48,7 +49,10 @@ export function errorJson(file: string, error: unknown): string {
   const known = error instanceof FuselinkError ? error : null;
   const code = known?.code ?? 'failed';
   const detail = error instanceof Error ? error.message : String(error);
-  return JSON.stringify({ file, error: { code, detail, status: known?.status ?? null, resumable: known?.resumable ?? false } });
+  return JSON.stringify({
+    file,
+    error: { code, detail, status: known?.status ?? null, resumable: known?.resumable ?? false },
+  });
 }
 
 async function sendAll(
@@ -77,7 +81,8 @@ async function sendAll(
       const outcome = await one(files[index] as string);
       outcomes[index] = outcome;
       if (outcome instanceof Error && exit === EXIT.ok.code) exit = exitCodeOf(outcome);
-      for (; outcomes[printed] !== undefined; printed++) report(files[printed] as string, outcomes[printed] as SendResult);
+      for (; outcomes[printed] !== undefined; printed++)
+        report(files[printed] as string, outcomes[printed] as SendResult);
     }
   };
   await Promise.all(Array.from({ length: Math.min(PARALLEL, files.length) }, worker));
@@ -100,6 +105,7 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
   client.on('retrying', ({ filename, detail, waitMs: ms }) => {
     bar.line(`${filename}: ${detail}; trying again in ${Math.max(1, Math.round(ms / 1000))} s`);
   });
+  client.on('warning', ({ detail }) => bar.line(`warning: ${detail}`));
   client.on('restarted', ({ filename, reason }) => bar.line(`${filename}: starting afresh (${reason})`));
   try {
     return await sendAll(client, files, options, terminal, bar, (file, outcome) => {
@@ -111,7 +117,8 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
       }
       const url = outcome.url ?? '(read already: there is no link any more)';
       terminal.stdout.write(json ? `${resultJson(file, outcome)}\n` : `${url}\n`);
-      if (!json) bar.line(`${outcome.filename}: ${showBytes(outcome.sizeBytes)}, until ${outcome.expiresAt ?? 'it is read'}`);
+      if (!json)
+        bar.line(`${outcome.filename}: ${showBytes(outcome.sizeBytes)}, until ${outcome.expiresAt ?? 'it is read'}`);
     });
   } finally {
     bar.clear();
@@ -125,7 +132,11 @@ export const send: Command = {
   summary: 'Send files; prints one link a line, in the order given.',
   options: {
     url: { type: 'string', value: 'URL', help: 'the server (or FUSELINK_URL)' },
-    'key-file': { type: 'string', value: 'FILE', help: 'file with the API key (or FUSELINK_KEY, or the credential store)' },
+    'key-file': {
+      type: 'string',
+      value: 'FILE',
+      help: 'file with the API key (or FUSELINK_KEY, or the credential store)',
+    },
     recipient: { type: 'string', value: 'WHO', help: 'whom it is for; shown in lists, mails nobody' },
     ttl: { type: 'string', value: 'DURATION', help: 'how long the link lives: 60 s to 7d (default 24h)' },
     note: { type: 'string', value: 'TEXT', help: 'a line for the receiver' },

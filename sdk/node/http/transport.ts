@@ -155,6 +155,8 @@ export function createTransport(options: TransportOptions = {}): Transport {
       request.once('close', () => fail(new Error('the connection closed before an answer')));
       request.on('socket', (socket) => {
         touch();
+        // A kept-alive socket is connected already, and would collect listeners.
+        if (!socket.connecting) return;
         socket.once('connect', touch);
         socket.once('secureConnect', touch);
       });

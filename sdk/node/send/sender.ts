@@ -24,6 +24,7 @@ export interface SenderOptions {
   device: string | undefined;
   stateFolder: string | null;
   oneShotBytesMax: number;
+  warn(code: string, detail: string): void;
   hooksFor(filename: string, options: SendOptions): JobHooks;
 }
 
@@ -87,18 +88,18 @@ export function createSender(options: SenderOptions): {
     if (durable) underWay.add(name);
     const hooks = options.hooksFor(transfer.filename, given);
     if (durable) {
-      hooks.remember = (location, restarts) => {
+      let writable = true;
+      hooks.remember = async (location, restarts) => {
+        if (!writable) return;
         const { identity } = file.source;
-        const owner = ownRecord();
-        return records.save(name, {
-          version: 1,
-          identity,
-          options: digest,
-          idempotencyKey: key,
-          restarts,
-          location,
-          owner,
-        });
+        const record = { version: 1, identity, options: digest, idempotencyKey: key, restarts, location } as const;
+        try {
+          await records.save(name, { ...record, owner: ownRecord() });
+        } catch (error) {
+          // A device with a read-only disk can still send; only going on after a kill is lost, and told.
+          writable = false;
+          options.warn('state_unwritable', `what resumes a send cannot be stored: ${(error as Error).message}`);
+        }
       };
       hooks.forget = () => records.remove(name);
     }

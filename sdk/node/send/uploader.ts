@@ -74,6 +74,7 @@ export class Uploader {
   readonly #random: () => number;
   #state: UploadState;
   #timer: NodeJS.Timeout | null = null;
+  #closed = false;
 
   constructor(options: UploaderOptions) {
     this.#options = options;
@@ -92,7 +93,7 @@ export class Uploader {
   ): Promise<Finished> {
     const cancel = () => this.dispatch({ type: 'cancel', job: spec.id, nowMs: this.#nowMs() });
     const outcome = new Promise<Finished>((resolve, reject) => {
-      if (signal?.aborted) {
+      if (signal?.aborted || this.#closed) {
         reject(new FuselinkError('aborted', 'the caller stopped it', { resumable: true }));
         return;
       }
@@ -133,6 +134,7 @@ export class Uploader {
 
   /** Stop every job as resumable. */
   close(): void {
+    this.#closed = true;
     for (const id of [...this.#jobs.keys()]) this.dispatch({ type: 'cancel', job: id, nowMs: this.#nowMs() });
     if (this.#timer !== null) clearTimeout(this.#timer);
   }
