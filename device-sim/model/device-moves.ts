@@ -34,7 +34,13 @@ function withSlot(slots: Slots, index: number, record: SlotKey | null): Slots {
 }
 
 /** The slot a write effect goes to and the record it puts there; null where the store finds nothing to do. */
-function writeOf(slots: Slots, effect: RotationEffect): { index: number; record: SlotKey } | null {
+function writeOf(
+  options: ModelOptions,
+  slots: Slots,
+  effect: RotationEffect,
+): { index: number; record: SlotKey } | null {
+  if (options.storage === 'one-slot' && effect.kind === 'stage') return { index: 0, record: effect.record };
+  if (options.storage === 'one-slot') return null;
   if (effect.kind === 'stage') return { index: slotBeside(slots, effect.record.base), record: effect.record };
   if (effect.kind !== 'mirror') return null;
   const index = slots.findIndex((slot) => slot?.fingerprint === effect.fingerprint);
@@ -89,7 +95,7 @@ function perform(
     }
     case 'stage':
     case 'mirror': {
-      const write = writeOf(device.slots, effect);
+      const write = writeOf(options, device.slots, effect);
       const slots = write === null ? device.slots : withSlot(device.slots, write.index, write.record);
       const ends = write === null ? [] : cutEnds(options, so, write.index, write.record);
       const wrote = write === null ? so.wrote : [...so.wrote, write.record.fingerprint];

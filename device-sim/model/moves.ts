@@ -44,7 +44,7 @@ function withoutDeadDecision(around: Surroundings, server: ServerSide): Surround
   return { ...around, decision: null };
 }
 
-function textOf(event: RotationEvent): string {
+function eventText(event: RotationEvent): string {
   const { kind, fingerprint, generation, base, recovery } = event as Record<string, unknown>;
   return `${kind} ${fingerprint} ${generation} ${base} ${recovery}`;
 }
@@ -60,21 +60,39 @@ export function modelOf(options: ModelOptions): Model {
   const forgetStale = refusesStale(options);
   const deviceMemo = new Memo<{ end: DeviceEnd; sent: Sent }[]>();
   const serverMemo = new Memo<{ end: ServerEnd; sent: Sent }>();
-  const networkMemo = new Memo<{ network: Network; server: ServerSide }>();
+  const relevanceMemo = new Memo<number>();
+  const networkMemo = new Memo<Network>();
+  const serverPartMemo = new Memo<ServerSide>();
+
+  /** A number for all that decides what of the network still matters. */
+  function relevance(device: DeviceSide, server: ServerSide): number {
+    const { base, candidate } = device.agent;
+    return pool.numberOf(
+      pool.intern({
+        slots: device.slots,
+        inHand: [base?.fingerprint ?? null, candidate?.fingerprint ?? null],
+        keys: server.keys,
+        generation: server.row.generation,
+      }),
+    );
+  }
 
   function settleParts(world: World, sent: Sent): World {
     const device = pool.intern(world.device);
     const server = pool.intern(world.server);
     const added = pool.intern(sent);
-    const text = `${pool.numberOf(device)} ${pool.numberOf(server)} ${pool.numberOf(pool.intern(world.network))} ${pool.numberOf(added)}`;
-    const parts = networkMemo.get(text, () => {
-      const { slots } = device;
-      const given = options.network === 'exact' ? added : exceptImplied(added, slots);
-      const network = networkWith(world.network, given, { slots, server, forgetStale });
-      return { network: pool.intern(network), server: pool.intern(withoutForgotten(server, network, slots)) };
+    const pair = `${pool.numberOf(device)} ${pool.numberOf(server)}`;
+    const relevant = relevanceMemo.get(pair, () => relevance(device, server));
+    const text = `${relevant} ${pool.numberOf(pool.intern(world.network))} ${pool.numberOf(added)}`;
+    const network = networkMemo.get(text, () => {
+      const given = options.network === 'exact' ? added : exceptImplied(added, device.slots);
+      return pool.intern(networkWith(world.network, given, { device, server, forgetStale }));
     });
-    const around = options.store === 'blind' ? world.around : withoutDeadDecision(world.around, parts.server);
-    return { device, server: parts.server, network: parts.network, around: pool.intern(around) };
+    const kept = serverPartMemo.get(`${pair} ${pool.numberOf(network)}`, () =>
+      pool.intern(withoutForgotten(server, network, device.slots)),
+    );
+    const around = options.store === 'blind' ? world.around : withoutDeadDecision(world.around, kept);
+    return { device, server: kept, network, around: pool.intern(around) };
   }
 
   function newKey(world: World, generation: number): string {
@@ -83,7 +101,7 @@ export function modelOf(options: ModelOptions): Model {
 
   function endsOf(world: World, event: RotationEvent): { end: DeviceEnd; sent: Sent }[] {
     const name = 'generation' in event ? newKey(world, event.generation) : '';
-    const text = `${pool.numberOf(world.device)} ${name} ${textOf(event)}`;
+    const text = `${pool.numberOf(world.device)} ${name} ${eventText(event)}`;
     return deviceMemo.get(text, () =>
       deviceEnds(options, world.device, event, () => name).map((end) => ({
         end: { ...end, device: pool.intern(end.device) },
@@ -224,11 +242,13 @@ export function modelOf(options: ModelOptions): Model {
   function decisions(world: World): Move[] {
     const { server, around } = world;
     if (around.decision === null) {
-      const name = server.row.state === 'MINTED' ? 'abort' : server.row.state === 'PROVEN' ? 'rollBack' : null;
+      const { state } = server.row;
+      const name = state === 'MINTED' ? ('abort' as const) : state === 'PROVEN' ? ('rollBack' as const) : null;
       if (name === null) return [];
       const { outcome, server: after } = decide(world, { kind: name }, BEFORE).end;
       if (outcome.kind === 'stayed' || after.row.generation > options.generationMax) return [];
-      const to = settleParts({ ...world, around: { ...around, decision: { name, outcome } } }, NOTHING);
+      const decision: Surroundings['decision'] = pool.intern({ name, outcome });
+      const to = settleParts({ ...world, around: { ...around, decision } }, NOTHING);
       return [{ to, progress: false, tell: () => tellDecision(name, { outcome }), broken: null }];
     }
     const { name, outcome } = around.decision;
@@ -277,7 +297,7 @@ export function modelOf(options: ModelOptions): Model {
   }
 
   const key: SlotKey = { generation: 1, base: '-', fingerprint: 'K1' };
-  const slots = [key, key];
+  const slots = options.storage === 'one-slot' ? [key, null] : [key, key];
   const unborn: DeviceSide = { slots, agent: unbootedRotation() };
   const born = deviceEnds(options, unborn, { kind: 'booted', slots }, () => '')[0]!;
   const initial = settleParts(

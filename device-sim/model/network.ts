@@ -1,5 +1,6 @@
 import type { RotationEvent, SlotKey } from './device-tables.ts';
 import type { ModelOptions } from './options.ts';
+import { textOf } from './pool.ts';
 import type { DeviceSide, Network, Request, ServerSide } from './world.ts';
 
 /** Fingerprints a request names. */
@@ -12,8 +13,8 @@ function aboutKey(answer: RotationEvent): string | null {
   return 'fingerprint' in answer ? answer.fingerprint : null;
 }
 
-function distinctSorted<Value>(values: readonly Value[]): Value[] {
-  const byText = new Map(values.map((value) => [JSON.stringify(value), value]));
+function distinctSorted<Value extends object>(values: readonly Value[]): Value[] {
+  const byText = new Map(values.map((value) => [textOf(value), value]));
   return [...byText.keys()].sort().map((text) => byText.get(text)!);
 }
 
@@ -54,12 +55,14 @@ function requestIsDead(request: Request, server: ServerSide, reachable: Readonly
 export function networkWith(
   network: Network,
   added: { requests: readonly Request[]; answers: readonly RotationEvent[] },
-  around: { slots: DeviceSide['slots']; server: ServerSide; forgetStale: boolean },
+  around: { device: DeviceSide; server: ServerSide; forgetStale: boolean },
 ): Network {
-  const valid = around.slots.filter((slot): slot is SlotKey => slot !== null);
+  const { slots, agent } = around.device;
+  const valid = slots.filter((slot): slot is SlotKey => slot !== null);
   const floor = around.forgetStale && valid.length > 0 ? Math.min(...valid.map((slot) => slot.generation)) : -1;
   const all = [...network.answers, ...added.answers].filter((answer) => !isStale(answer, floor, around.server));
-  const reachable = new Set(valid.map((slot) => slot.fingerprint));
+  const inHand = [...valid, agent.base, agent.candidate].filter((key) => key !== null);
+  const reachable = new Set(inHand.map((key) => key.fingerprint));
   for (const answer of all) if (answer.kind === 'candidate') reachable.add(answer.fingerprint);
   const answers = all.filter((answer) => {
     const key = aboutKey(answer);
@@ -80,8 +83,10 @@ export function withoutForgotten(server: ServerSide, network: Network, slots: De
   const named = new Set<string | null>(slots.map((slot) => slot?.fingerprint ?? null));
   for (const request of network.requests) for (const key of namedBy(request)) named.add(key);
   for (const answer of network.answers) named.add(aboutKey(answer));
-  const kept = Object.keys(server.keys).filter((key) => server.keys[key] !== 'revoked' || named.has(key));
-  return { row: server.row, keys: Object.fromEntries(kept.sort().map((key) => [key, server.keys[key]!])) };
+  const all = Object.keys(server.keys);
+  const kept = all.filter((key) => server.keys[key] !== 'revoked' || named.has(key));
+  if (kept.length === all.length) return server;
+  return { row: server.row, keys: Object.fromEntries(kept.map((key) => [key, server.keys[key]!])) };
 }
 
 /** A name for a key drawn now: not one that anybody has heard of. */

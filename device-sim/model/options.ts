@@ -29,8 +29,11 @@ export interface ModelOptions {
   store: Store;
 }
 
-/** The slots' medium. `separate`: a cut inside a write harms the slot being written. `shared`: one erase page for both. */
-export type Storage = 'separate' | 'shared';
+/**
+ * The slots' medium. `separate`: a cut inside a write harms the slot being written. `shared`: one erase page for both.
+ * `one-slot`: there is but one.
+ */
+export type Storage = 'separate' | 'shared' | 'one-slot';
 
 /** The server's store. `compare-and-set`: an outcome is stored only on the row it was decided on. `blind`: always. */
 export type Store = 'compare-and-set' | 'blind';

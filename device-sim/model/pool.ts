@@ -1,3 +1,14 @@
+const texts = new WeakMap<object, string>();
+
+/** The value as JSON, worked out once an object. Only for plain data that is never changed. */
+export function textOf(value: object): string {
+  const known = texts.get(value);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(value);
+  texts.set(value, text);
+  return text;
+}
+
 /** Keeps one object for every distinct value, so that equal parts of worlds are the same object and have one number. */
 export class Pool {
   readonly #byText = new Map<string, object>();
@@ -6,7 +17,7 @@ export class Pool {
   /** The one object that stands for this value (plain data with a fixed order of properties). */
   intern<Value extends object>(value: Value): Value {
     if (this.#numbers.has(value)) return value;
-    const text = JSON.stringify(value);
+    const text = textOf(value);
     const known = this.#byText.get(text);
     if (known !== undefined) return known as Value;
     this.#byText.set(text, value);

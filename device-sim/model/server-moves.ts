@@ -35,7 +35,8 @@ function plainRow(row: ServerSide['row']): ServerSide['row'] {
 export function stored(server: ServerSide, outcome: RotationOutcome): ServerSide {
   const keys: Record<string, KeyState> = { ...server.keys };
   for (const change of outcome.keys) keys[change.fingerprint] = change.to;
-  return { row: plainRow(outcome.row), keys };
+  const sorted = Object.fromEntries(Object.entries(keys).sort(([one], [other]) => (one < other ? -1 : 1)));
+  return { row: plainRow(outcome.row), keys: sorted };
 }
 
 function count(keys: ServerSide['keys'], states: readonly KeyState[]): number {
