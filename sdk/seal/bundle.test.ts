@@ -21,9 +21,9 @@ async function bundle(): Promise<string> {
 }
 
 describe('bundle', () => {
-  it('index.ts for browsers → needs nothing of Node, fits 110 KB, seals and opens without crypto.subtle', async () => {
+  it('index.ts for browsers → needs nothing of Node, fits 115 KB, seals and opens without crypto.subtle', async () => {
     const code = await bundle();
-    expect(code.length).toBeLessThan(110 * 1024);
+    expect(code.length).toBeLessThan(115 * 1024);
     const realm: Record<string, unknown> = {
       crypto: { getRandomValues: (array: Uint8Array) => globalThis.crypto.getRandomValues(array) },
     };

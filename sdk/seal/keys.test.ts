@@ -187,6 +187,16 @@ describe('which key opens a file', () => {
     expect(openPieces([sealed], { contentKey: contentKeyOf('seal') }).code).toBe('key_missing');
   });
 
+  it('keys given as Buffers → are neither changed nor kept', () => {
+    const sealed = sealWhole(testContent(9), { to: TO_LINK });
+    const contentKey = Buffer.from(contentKeyOf('seal'));
+    for (let time = 0; time < 2; time++) expect(openPieces([sealed], { contentKey }).code).toBeNull();
+    const seed = Buffer.alloc(32, 1);
+    const key = secretKeyFromSeed(CRYPTO, 'x-wing', seed);
+    seed.fill(0);
+    expect(key).toEqual(KEYS.ops);
+  });
+
   it('a file to its link → needs the fragment; another fragment is header_not_authentic', () => {
     const sealed = sealWhole(testContent(9), { to: TO_LINK });
     expect(openPieces([sealed], { identities: [KEYS.ops] }).code).toBe('key_missing');

@@ -56,7 +56,7 @@ export function findContentKey(
         `expected a content key of ${KEY_BYTES} bytes, got ${contentKey.length}`,
       );
     }
-    return contentKey.slice();
+    return new Uint8Array(contentKey); // a copy even of a Buffer, whose own slice() is a view: ours is wiped
   }
   checkStanzaSizes(header);
   if (identities.length === 0) {

@@ -49,7 +49,7 @@ export function secretKeyFromSeed(crypto: SealCrypto, algorithm: AlgorithmName, 
   if (seed.length !== seedBytes) {
     throw new SealError('key_malformed', `expected a seed of ${seedBytes} bytes for ${algorithm}, got ${seed.length}`);
   }
-  const owned = seed.slice();
+  const owned = new Uint8Array(seed);
   const publicKey =
     purpose === 'recipient'
       ? kemById(id)!.keyPair(crypto, owned).publicKey
