@@ -79,6 +79,9 @@ export const ERRORS = {
   sign_in_failed: { status: 401, title: 'The sign-in was not accepted' },
   totp_required: { status: 401, title: 'A code of the authenticator is needed' },
   totp_enrolment_needed: { status: 403, title: 'The authenticator is not set up yet' },
+  setup_secret_invalid: { status: 403, title: 'The setup secret is not the one of this account' },
+  password_sign_in_refused: { status: 403, title: 'A sign-in without a second factor is not offered' },
+  cross_site_request: { status: 403, title: 'The request came from another site' },
   totp_already_enrolled: { status: 409, title: 'The authenticator is already set up' },
 
   storage_full: { status: 507, title: 'There is no room for this file' },

@@ -72,3 +72,20 @@ export const FINGERPRINT_BYTES = 8;
 export const FINGERPRINT_LABEL = 'fuselink fp';
 /** device secret D = HMAC-SHA-256(key bytes, DEVICE_SECRET_LABEL). */
 export const DEVICE_SECRET_LABEL = 'fuselink device v1';
+
+/** Seconds a sign-in lasts: native, and by Paradarum's login (as its scripts expect). */
+export const SESSION_SECONDS = 3600;
+export const SESSION_SECONDS_PARADARUM = 86400;
+
+/** TOTP [RFC 6238]: digits of a code, seconds a code stands for, and how many of those a clock may be off either way. */
+export const TOTP_DIGITS = 6;
+export const TOTP_STEP_SECONDS = 30;
+export const TOTP_DRIFT_STEPS = 1;
+export const RECOVERY_CODES = 10;
+
+/** Sign-in attempts that may fail before the next must wait, and the longest wait in seconds. */
+export const SIGN_IN_FAILURES_FREE = 5;
+export const SIGN_IN_WAIT_SECONDS_MAX = 3600;
+
+/** Users an account may have. */
+export const ACCOUNT_USERS_MAX = 100;

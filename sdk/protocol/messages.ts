@@ -91,6 +91,92 @@ export interface DeviceAnswer {
   last_seen_at: string | null;
 }
 
+/** Answer to a revoked key: with what was sent with it, so that recipients can be told. */
+export interface KeyRevokedAnswer extends KeyAnswer {
+  /** The newest 200; `GET /v1/transfers?key=` has the rest. */
+  sent: TransferAnswer[];
+  sent_total: number;
+  /** How many unread transfers were burned with it (`?burn=true`). */
+  burned: number;
+}
+
+export interface SignInAnswer {
+  /** A JWT, for `Authorization: Bearer`. */
+  token: string;
+  expires_at: string;
+  session_id: string;
+  account_id: string;
+  email: string;
+  role: Role;
+  recovery_codes_left: number;
+}
+
+/** Who a request is from, as the server sees it. */
+export interface WhoAnswer {
+  account_id: string;
+  email: string | null;
+  role: Role;
+  via: 'key' | 'session' | 'jwt' | 'operator';
+  key_id: string;
+  device_id: string | null;
+  may_manage: boolean;
+  session_id: string | null;
+  expires_at: string | null;
+}
+
+/** What an authenticator is set up with; shown once. */
+export interface EnrolmentAnswer {
+  totp_uri: string;
+  /** The URI as a QR code: an SVG document. */
+  totp_qr_svg: string;
+  recovery_codes: string[];
+}
+
+export interface UserAnswer {
+  id: string;
+  email: string;
+  role: Role;
+  second_factor: 'pending' | 'enrolled';
+  created_at: string;
+  last_sign_in_at: string | null;
+}
+
+export interface UserCreatedAnswer extends UserAnswer {
+  totp_uri: string;
+  recovery_codes: string[];
+  setup_secret: string;
+}
+
+export interface AccountAnswer {
+  id: string;
+  email: string;
+  created_at: string;
+  keys_may_manage: boolean;
+}
+
+/** One entry of the audit chain. */
+export interface AuditAnswer {
+  seq: number;
+  at: string;
+  actor: string;
+  action: string;
+  subject: string;
+  outcome: 'done' | 'refused';
+  detail: Record<string, unknown>;
+  from: string;
+  prev_hash: string;
+  hash: string;
+}
+
+export interface AuditVerifyAnswer {
+  ok: boolean;
+  entries: number;
+  /** The newest sound entry: note it down elsewhere, and ask whether it still stands with `?seq=…&hash=…`. */
+  head: { seq: number; hash: string } | null;
+  /** The first entry that does not hold, and why. */
+  broken: { seq: number; reason: string } | null;
+}
+
 export interface AccountCreatedAnswer {
   account_id: string;
   email: string;

@@ -4,6 +4,7 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 
 export type AccountId = Branded<'AccountId'>;
 export type UserId = Branded<'UserId'>;
+export type SessionId = Branded<'SessionId'>;
 export type KeyId = Branded<'KeyId'>;
 export type DeviceId = Branded<'DeviceId'>;
 /** base64url(SHA-256("id" ‖ token)), 43 characters. Names a transfer; gives no access to its bytes. */
