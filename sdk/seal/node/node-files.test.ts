@@ -226,6 +226,7 @@ describe('sealed source', () => {
       }
       expect(openPieces([whole], { identities: [KEYS.ops] }).code).toBeNull();
     },
+  );
 
   it('left early and begun again from the start, before the signature exists → each byte enters it once', async () => {
     const source = await sourceOf({ to: TO_OPS, signer: KEYS.pump });
@@ -234,7 +235,6 @@ describe('sealed source', () => {
     const outcome = openPieces([await readAll(source)], { identities: [KEYS.ops] });
     expect([outcome.code, Buffer.compare(outcome.released, content)]).toEqual([null, 0]);
   });
-  );
 
   /** A file whose bytes can change without its stat showing it, and whose reads and stats can fail. */
   function unseenFile(bytes: Uint8Array) {
