@@ -1,0 +1,194 @@
+import type { Reading } from '../batch/index.ts';
+import { TIME_TRUSTS } from '../batch/index.ts';
+import { copyBytes, crc32, fromAscii, readU32le, readU48le, writeU32le, writeU48le } from '../bytes/index.ts';
+
+/**
+ * One record of a segment. A segment is nothing but frames, so that any of them can be lost without the others.
+ *
+ *   offset  bytes
+ *        0      2  magic 0x46 0x52 ("FR")
+ *        2      1  kind: 1 = reading, 2 = footer (the last frame of a segment that was closed in order)
+ *        3      1  trust in the wall time: 0 none, 1 estimated, 2 trusted
+ *        4      4  payload length n, u32 LE
+ *        8      4  CRC-32 over the frame without these 4 bytes, u32 LE, begun with the segment's salt
+ *       12      6  sequence, u48 LE
+ *       18      6  monotonic ms since boot, u48 LE
+ *       24      6  wall ms since 1970, u48 LE
+ *       30      4  boot, u32 LE
+ *       34      n  payload
+ *
+ * A footer's payload is `readings u32 ‖ first sequence u48`, its sequence the last one. The salt is the CRC-32 of the
+ * segment's file name: a reading whose bytes are a frame of some other file is not taken for a record of this one.
+ */
+export const FRAME_HEADER_BYTES = 34;
+const FOOTER_PAYLOAD_BYTES = 10;
+export const FOOTER_BYTES = FRAME_HEADER_BYTES + FOOTER_PAYLOAD_BYTES;
+const READING = 1;
+const FOOTER = 2;
+
+/** The largest reading a record holds: larger things are files and are sent as files. */
+export const READING_BYTES_MAX = 262144;
+
+export interface Footer {
+  readings: number;
+  firstSequence: number;
+  lastSequence: number;
+}
+
+export interface Frame {
+  /** Exactly one of the two is set. The reading's bytes are a view of what was read. */
+  reading: Reading | null;
+  footer: Footer | null;
+  end: number;
+}
+
+export function segmentSalt(name: string): number {
+  const bytes = fromAscii(name);
+  return crc32(bytes, 0, bytes.length, 0);
+}
+
+const seal = function (bytes: Uint8Array, salt: number): Uint8Array {
+  writeU32le(bytes, 8, crc32(bytes, 12, bytes.length, crc32(bytes, 0, 8, salt)));
+  return bytes;
+};
+
+export function encodeReading(reading: Reading, salt: number): Uint8Array {
+  const bytes = new Uint8Array(FRAME_HEADER_BYTES + reading.bytes.length);
+  bytes[0] = 0x46;
+  bytes[1] = 0x52;
+  bytes[2] = READING;
+  bytes[3] = TIME_TRUSTS.indexOf(reading.trust);
+  writeU32le(bytes, 4, reading.bytes.length);
+  writeU48le(bytes, 12, reading.sequence);
+  writeU48le(bytes, 18, reading.monotonicMs);
+  writeU48le(bytes, 24, reading.wallMs);
+  writeU32le(bytes, 30, reading.boot);
+  bytes.set(reading.bytes, FRAME_HEADER_BYTES);
+  return seal(bytes, salt);
+}
+
+export function encodeFooter(footer: Footer, salt: number): Uint8Array {
+  const bytes = new Uint8Array(FOOTER_BYTES);
+  bytes[0] = 0x46;
+  bytes[1] = 0x52;
+  bytes[2] = FOOTER;
+  writeU32le(bytes, 4, FOOTER_PAYLOAD_BYTES);
+  writeU48le(bytes, 12, footer.lastSequence);
+  writeU32le(bytes, FRAME_HEADER_BYTES, footer.readings);
+  writeU48le(bytes, FRAME_HEADER_BYTES + 4, footer.firstSequence);
+  return seal(bytes, salt);
+}
+
+/** The frame at an offset, or null where there is none that is whole and passes its checksum. */
+export function decodeFrame(bytes: Uint8Array, at: number, salt: number): Frame | null {
+  if (bytes[at] !== 0x46 || bytes[at + 1] !== 0x52 || at + FRAME_HEADER_BYTES > bytes.length) return null;
+  const kind = bytes[at + 2];
+  const trust = TIME_TRUSTS[bytes[at + 3] as number];
+  const length = readU32le(bytes, at + 4);
+  const end = at + FRAME_HEADER_BYTES + length;
+  if (length > READING_BYTES_MAX || end > bytes.length || trust === undefined) return null;
+  if (crc32(bytes, at + 12, end, crc32(bytes, at, at + 8, salt)) !== readU32le(bytes, at + 8)) return null;
+  const sequence = readU48le(bytes, at + 12);
+  if (kind === FOOTER && length === FOOTER_PAYLOAD_BYTES) {
+    const payload = at + FRAME_HEADER_BYTES;
+    return {
+      reading: null,
+      footer: {
+        readings: readU32le(bytes, payload),
+        firstSequence: readU48le(bytes, payload + 4),
+        lastSequence: sequence,
+      },
+      end: end,
+    };
+  }
+  if (kind !== READING) return null;
+  return {
+    reading: {
+      bytes: bytes.subarray(at + FRAME_HEADER_BYTES, end),
+      sequence: sequence,
+      boot: readU32le(bytes, at + 30),
+      monotonicMs: readU48le(bytes, at + 18),
+      wallMs: readU48le(bytes, at + 24),
+      trust: trust,
+    },
+    footer: null,
+    end: end,
+  };
+}
+
+/** A reading whose bytes no longer depend on the buffer it was read into. */
+export function detachReading(reading: Reading): Reading {
+  return {
+    bytes: copyBytes(reading.bytes, 0, reading.bytes.length),
+    sequence: reading.sequence,
+    boot: reading.boot,
+    monotonicMs: reading.monotonicMs,
+    wallMs: reading.wallMs,
+    trust: reading.trust,
+  };
+}
+
+export interface Scan {
+  readings: Reading[];
+  footer: Footer | null;
+  /** Bytes that belong to no frame. */
+  damagedBytes: number;
+  /** Where the last whole frame that was taken or passed ends: where to go on, or equal to the length at a clean end. */
+  cleanEnd: number;
+  /** `end` of the bytes, or the limit that was met first. */
+  stopped: 'end' | 'size' | 'through';
+}
+
+export interface ScanLimits {
+  count: number;
+  /** Payload bytes; the first reading may be larger where `atLeastOne` is set. */
+  bytes: number;
+  atLeastOne: boolean;
+  /** Readings of a higher sequence are not looked for. */
+  through: number;
+}
+
+export const NO_LIMITS: ScanLimits = { count: 1e15, bytes: 1e15, atLeastOne: true, through: 1e15 };
+
+/**
+ * All that can be read of `bytes` from `at` on within the limits. Behind damage the next frame is found by its magic
+ * and checksum. A sequence that is not above the one before is a repeat (written again after a failed write) and is
+ * left out.
+ */
+export function scanFrames(
+  bytes: Uint8Array,
+  at: number,
+  salt: number,
+  afterSequence: number,
+  limits: ScanLimits,
+): Scan {
+  const scan: Scan = { readings: [], footer: null, damagedBytes: 0, cleanEnd: at, stopped: 'end' };
+  let sequence = afterSequence;
+  let payload = 0;
+  while (at < bytes.length) {
+    const frame = decodeFrame(bytes, at, salt);
+    if (!frame) {
+      scan.damagedBytes++;
+      at++;
+      continue;
+    }
+    if (frame.footer) scan.footer = frame.footer;
+    else if (frame.reading && frame.reading.sequence > sequence) {
+      if (frame.reading.sequence > limits.through) {
+        scan.stopped = 'through';
+        return scan;
+      }
+      payload += frame.reading.bytes.length;
+      const first = limits.atLeastOne && scan.readings.length === 0;
+      if (scan.readings.length >= limits.count || (payload > limits.bytes && !first)) {
+        scan.stopped = 'size';
+        return scan;
+      }
+      sequence = frame.reading.sequence;
+      scan.readings.push(frame.reading);
+    }
+    at = frame.end;
+    scan.cleanEnd = at;
+  }
+  return scan;
+}

@@ -1,0 +1,245 @@
+import { decodeFrame, FOOTER_BYTES, NO_LIMITS, scanFrames, segmentSalt } from './frame.ts';
+import type { LaneSnapshot, SpoolSnapshot } from './snapshot.ts';
+import { decodeSnapshot, SNAPSHOT_BYTES, SNAPSHOT_NAMES } from './snapshot.ts';
+import type { Lane, LaneOptions, Segment, SpoolOptions, SpoolState, SpoolStorage } from './types.ts';
+import { ageWear, openWear } from './wear.ts';
+
+/** Lanes a spool may have: what fits its snapshot. */
+export const LANES_MAX = 8;
+
+const DIGITS = '0123456789';
+
+export function segmentName(lane: number, number: number): string {
+  return 'lane-' + lane + '-' + (1e10 + number).toString().substring(1);
+}
+
+/** Lane and number of a segment's file name, or null for any other file. */
+const parseName = function (name: string): { lane: number; number: number } | null {
+  const parts = name.split('-');
+  if (parts.length !== 3 || parts[0] !== 'lane') return null;
+  const digits = (parts[1] as string) + (parts[2] as string);
+  for (let i = 0; i < digits.length; i++) if (DIGITS.indexOf(digits.charAt(i)) < 0) return null;
+  const lane = Number(parts[1]);
+  const number = Number(parts[2]);
+  return lane < LANES_MAX && segmentName(lane, number) === name ? { lane: lane, number: number } : null;
+};
+
+const emptyLane = function (options: LaneOptions): Lane {
+  return {
+    options: options,
+    segments: [],
+    growing: false,
+    unsynced: false,
+    unsyncedFolder: false,
+    syncDueMs: null,
+    nextSegment: 1,
+    nextSequence: 1,
+    done: 0,
+    lease: null,
+    leaseReadings: 0,
+    gaps: [],
+    readSegment: 0,
+    readOffset: 0,
+    readSequence: 0,
+    pending: [],
+    pendingBytes: 0,
+    waiting: [],
+    waitingBytes: 0,
+    bytes: 0,
+    dropped: {},
+    faults: 0,
+  };
+};
+
+const readSnapshot = function (storage: SpoolStorage): SpoolSnapshot | null {
+  let newest: SpoolSnapshot | null = null;
+  for (let i = 0; i < SNAPSHOT_NAMES.length; i++) {
+    const bytes = storage.read(SNAPSHOT_NAMES[i] as string, 0, SNAPSHOT_BYTES);
+    const snapshot = bytes && decodeSnapshot(bytes);
+    if (snapshot && (!newest || snapshot.counter > newest.counter)) newest = snapshot;
+  }
+  return newest;
+};
+
+interface Found {
+  segment: Segment;
+  /** Ends in a whole frame and was not closed: more may be appended. */
+  open: boolean;
+  damagedBytes: number;
+  boot: number;
+}
+
+/** A closed segment is known from its last 44 bytes; only one that was not closed is read whole. */
+const inspect = function (storage: SpoolStorage, name: string, number: number, bytes: number): Found {
+  const salt = segmentSalt(name);
+  const found: Found = {
+    segment: { name: name, number: number, firstSequence: 1, lastSequence: 0, readings: 0, bytes: bytes },
+    open: false,
+    damagedBytes: 0,
+    boot: 0,
+  };
+  const end = bytes >= FOOTER_BYTES ? storage.read(name, bytes - FOOTER_BYTES, FOOTER_BYTES) : null;
+  const last = end && decodeFrame(end, 0, salt);
+  let footer = last && last.footer;
+  if (!footer) {
+    const whole = storage.read(name, 0, bytes);
+    if (!whole) return found;
+    const scan = scanFrames(whole, 0, salt, 0, NO_LIMITS);
+    const first = scan.readings[0];
+    const final = scan.readings[scan.readings.length - 1];
+    found.damagedBytes = scan.damagedBytes;
+    footer = scan.footer;
+    if (first && final) {
+      found.open = !footer && scan.damagedBytes === 0;
+      found.boot = final.boot;
+      if (!footer) {
+        footer = {
+          readings: scan.readings.length,
+          firstSequence: first.sequence,
+          lastSequence: final.sequence,
+        };
+      }
+    }
+  }
+  if (footer) {
+    found.segment.firstSequence = footer.firstSequence;
+    found.segment.lastSequence = footer.lastSequence;
+    found.segment.readings = footer.readings;
+  }
+  return found;
+};
+
+export function countDropped(lane: Lane, reason: string, readings: number): void {
+  if (readings > 0) lane.dropped[reason] = (lane.dropped[reason] || 0) + readings;
+}
+
+const restore = function (lane: Lane, saved: LaneSnapshot | null): void {
+  const first = lane.segments[0];
+  const last = lane.segments[lane.segments.length - 1];
+  const stored = last ? last.lastSequence : 0;
+  lane.done = saved ? saved.done : first ? first.firstSequence - 1 : 0;
+  lane.lease = saved ? saved.lease : null;
+  if (saved) for (const reason in saved.dropped) lane.dropped[reason] = saved.dropped[reason] as number;
+  lane.nextSequence = Math.max(stored, lane.done, saved ? saved.next - 1 : 0) + 1;
+  if (lane.lease && (lane.lease.last <= lane.done || lane.lease.last >= lane.nextSequence)) lane.lease = null;
+  // Written before the cut but not synced, and gone with it.
+  const end = Math.max(stored, lane.done);
+  if (lane.nextSequence > end + 1) {
+    countDropped(lane, 'lost', lane.nextSequence - 1 - end);
+    lane.gaps.push({ first: end + 1, last: lane.nextSequence - 1 });
+  }
+  if (!lane.lease && first && first.firstSequence > lane.done + 1) {
+    countDropped(lane, 'lost', first.firstSequence - 1 - lane.done);
+    lane.done = first.firstSequence - 1;
+  }
+};
+
+/**
+ * The state of a spool from what a folder holds, whatever that is: damage is counted, never fatal. Reads the last 44
+ * bytes of each closed segment and all of those that were not closed; the index it makes is one entry a segment.
+ * Throws RangeError for options that cannot work.
+ */
+export function recoverSpool(storage: SpoolStorage, options: SpoolOptions, nowMs: number): SpoolState {
+  if (options.lanes.length > LANES_MAX)
+    throw new RangeError('a spool has at most 8 lanes, not ' + options.lanes.length);
+  const lanes: Lane[] = [];
+  const byNumber: { [lane: number]: Lane } = {};
+  for (let i = 0; i < options.lanes.length; i++) {
+    const laneOptions = options.lanes[i] as LaneOptions;
+    if (byNumber[laneOptions.lane] || !(laneOptions.lane >= 0 && laneOptions.lane < LANES_MAX)) {
+      throw new RangeError('expected different lanes of 0 to 7, got ' + laneOptions.lane);
+    }
+    if (!(laneOptions.bytesMax >= 2 * options.segmentBytesMax)) {
+      throw new RangeError('expected room for at least two segments in lane ' + laneOptions.lane);
+    }
+    const lane = emptyLane(laneOptions);
+    byNumber[laneOptions.lane] = lane;
+    lanes.push(lane);
+  }
+  const snapshot = readSnapshot(storage);
+  const state: SpoolState = {
+    options: options,
+    spoolId: snapshot ? snapshot.spool : options.spoolId,
+    boot: snapshot ? snapshot.boot : 0,
+    lanes: lanes,
+    wear: openWear(snapshot ? snapshot.wear : null, nowMs),
+    counter: snapshot ? snapshot.counter : 0,
+    snapshotWanted: true,
+    snapshotDueMs: null,
+    holdUntilMs: nowMs,
+    removals: [],
+    startup: [],
+    commit: null,
+    flushes: [],
+    closing: false,
+    nowMs: nowMs,
+    damagedBytes: 0,
+    snapshotLost: false,
+  };
+  ageWear(state.wear, nowMs);
+  const files = storage.list();
+  files.sort(function (first, second) {
+    return first.name < second.name ? -1 : first.name > second.name ? 1 : 0;
+  });
+  for (let i = 0; i < files.length; i++) {
+    const file = files[i] as { name: string; bytes: number };
+    const parsed = parseName(file.name);
+    if (!parsed) continue;
+    let lane = byNumber[parsed.lane];
+    if (!lane) {
+      // A lane that the options no longer name is drained, not forgotten.
+      lane = emptyLane({
+        lane: parsed.lane,
+        whenFull: 'drop-oldest',
+        sync: 'interval',
+        syncIntervalMs: 1000,
+        bytesMax: 2 * options.segmentBytesMax,
+      });
+      byNumber[parsed.lane] = lane;
+      lanes.push(lane);
+    }
+    const found = inspect(storage, file.name, parsed.number, file.bytes);
+    state.damagedBytes += found.damagedBytes;
+    if (found.boot > state.boot) state.boot = found.boot;
+    lane.nextSegment = parsed.number + 1;
+    lane.growing = found.open;
+    if (found.segment.readings > 0) {
+      lane.segments.push(found.segment);
+      lane.bytes += file.bytes;
+    } else {
+      lane.growing = false;
+      state.removals.push(file.name);
+    }
+  }
+  state.snapshotLost = !snapshot && files.length > 0;
+  state.boot++;
+  for (let i = 0; i < SNAPSHOT_NAMES.length; i++) {
+    const name = SNAPSHOT_NAMES[i] as string;
+    let whole = false;
+    for (let j = 0; j < files.length; j++) {
+      const file = files[j] as { name: string; bytes: number };
+      if (file.name === name && file.bytes >= SNAPSHOT_BYTES) whole = true;
+    }
+    if (whole) continue;
+    // Made in full size now, so that on a full disk it can still be overwritten.
+    state.startup.push({ op: 'write', name: name, at: 0, bytes: new Uint8Array(SNAPSHOT_BYTES) });
+    state.startup.push({ op: 'sync', name: name, folder: true });
+  }
+  if (snapshot) {
+    const newest = SNAPSHOT_NAMES[snapshot.counter % 2] as string;
+    state.startup.push({ op: 'sync', name: newest, folder: true });
+  }
+  for (let i = 0; i < lanes.length; i++) {
+    const lane = lanes[i] as Lane;
+    let saved: LaneSnapshot | null = null;
+    for (let j = 0; snapshot && j < snapshot.lanes.length; j++) {
+      const candidate = snapshot.lanes[j] as LaneSnapshot;
+      if (candidate.lane === lane.options.lane) saved = candidate;
+    }
+    restore(lane, saved);
+    for (let j = Math.max(0, lane.segments.length - 2); j < lane.segments.length; j++) {
+      state.startup.push({ op: 'sync', name: (lane.segments[j] as Segment).name, folder: true });
+    }
+  }
+  return state;
+}
