@@ -16,6 +16,7 @@ const DOORS: Record<string, string> = {
   '#sdk/core': 'sdk/core/',
   '#sdk/node': 'sdk/node/',
   '#sdk/seal': 'sdk/seal/',
+  '#sdk/seal/node': 'sdk/seal/',
   '#server': 'server/index.ts',
 };
 
