@@ -23,18 +23,24 @@ export interface NamedSearch {
 
 const SOURCES: readonly RotationSource[] = ['self', 'offer', 'manual'];
 
-/** The searches that together are the claim "safe", smallest worlds first. */
+/**
+ * The searches that together are the claim "safe". Four rotations include every history of three. A candidate that the
+ * device mints itself has the most to go wrong on the wire, so there the exact network is searched deeper.
+ */
 export function productSearches(): NamedSearch[] {
   return SOURCES.flatMap((source): NamedSearch[] => {
     const options = productOptions(source);
+    const exact = source === 'self' ? 3 : 2;
     return [
+      { name: `${source}: four rotations`, options: { ...options, network: 'generous', generationMax: 5 } },
       {
-        name: `${source}: incidents, rot and two rotations`,
+        name: `${source}: two rotations, an incident, and a slot that rots`,
         options: { ...options, network: 'generous', incidents: true, rot: true },
       },
-      { name: `${source}: two rotations, exact network`, options },
-      { name: `${source}: three rotations`, options: { ...options, network: 'generous', generationMax: 4 } },
-      { name: `${source}: four rotations`, options: { ...options, network: 'generous', generationMax: 5 } },
+      {
+        name: `${source}: what was really sent, ${exact - 1} rotations`,
+        options: { ...options, generationMax: exact },
+      },
     ];
   });
 }

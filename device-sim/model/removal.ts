@@ -39,9 +39,10 @@ function probes(): ModelOptions[] {
   const each = (change: Partial<ModelOptions>) => sources.map((source) => ({ ...productOptions(source), ...change }));
   return [
     ...each({ network: 'generous', generationMax: 2 }),
+    { ...productOptions('self'), generationMax: 2 },
+    ...each({ network: 'generous', rot: true, incidents: true }),
     ...each({ generationMax: 2 }),
-    ...each({ network: 'generous', generationMax: 3, rot: true, incidents: true }),
-    ...each({ generationMax: 3 }),
+    ...each({}),
   ];
 }
 

@@ -26,6 +26,7 @@ function plainRow(row: ServerSide['row']): ServerSide['row'] {
     deadlineAtMs: dueOrNull(row.deadlineAtMs),
     pendingExpiresAtMs: dueOrNull(row.pendingExpiresAtMs),
     soakUntilMs: dueOrNull(row.soakUntilMs),
+    oldContacts: Math.min(row.oldContacts, row.oldContactsMax),
     provenAt: null,
     lastBoot: null,
   };

@@ -43,11 +43,11 @@ const CONTACT = ['commit', 'contact'] as const;
 
 /** The server's half of key rotation. `transition` executes it, DESIGN.md renders it, the model checker searches it. */
 export const SERVER_TABLE: readonly ServerRow[] = [
-  row('IDLE', 'select', { to: 'WANTED', does: ['plan', 'nextGeneration'], audit: 'wanted', safety: true }),
+  row('IDLE', 'select', { to: 'WANTED', does: ['plan', 'nextGeneration'], audit: 'wanted' }),
 
   row('*', 'register', { when: ['keyKnown'], reply: 'repeat', safety: true }),
   row('*', 'register', { when: ['keyRevoked'], reply: 'refused' }),
-  row(OPEN, 'register', { when: ['currentGeneration', 'byActive', 'fromSelf', 'paused'], reply: 'wait' }),
+  row(OPEN, 'register', { when: ['currentGeneration', 'byActive', 'fromSelf', 'paused'], reply: 'wait', safety: true }),
   row(OPEN, 'register', {
     when: ['currentGeneration', 'byActive', 'fromSelf'],
     to: 'MINTED',
@@ -61,12 +61,16 @@ export const SERVER_TABLE: readonly ServerRow[] = [
     does: ['revokePending', 'recordRevoked', 'nextGeneration'],
     reply: 'refused',
     audit: 'superseded',
+  }),
+  row('QUARANTINED', 'register', {
+    when: ['currentGeneration', 'byOwn'],
+    does: ['propose'],
+    reply: 'proposed',
     safety: true,
   }),
-  row('QUARANTINED', 'register', { when: ['currentGeneration', 'byOwn'], does: ['propose'], reply: 'proposed' }),
   row('*', 'register', { does: ['recordRevoked'], reply: 'refused', safety: true }),
 
-  row(OPEN, 'ask', { when: ['currentGeneration', 'byActive', 'fromOffer', 'paused'], reply: 'wait' }),
+  row(OPEN, 'ask', { when: ['currentGeneration', 'byActive', 'fromOffer', 'paused'], reply: 'wait', safety: true }),
   row(OPEN, 'ask', {
     when: ['currentGeneration', 'byActive', 'fromOffer'],
     to: 'MINTED',
@@ -82,7 +86,7 @@ export const SERVER_TABLE: readonly ServerRow[] = [
     audit: 'superseded',
   }),
 
-  row(OPEN, 'issue', { when: ['paused'], reply: 'wait' }),
+  row(OPEN, 'issue', { when: ['paused'], reply: 'wait', safety: true }),
   row(OPEN, 'issue', { when: ['fromManual'], to: 'MINTED', does: ['pend'], audit: 'minted', safety: true }),
 
   row('MINTED', 'commit', { when: ['byPending'], to: 'PROVEN', does: ['promote'], audit: 'proven', safety: true }),
@@ -119,6 +123,7 @@ export const SERVER_TABLE: readonly ServerRow[] = [
     to: 'QUARANTINED',
     does: ['revokePending', 'nextGeneration'],
     audit: 'expired',
+    safety: true,
   }),
   row('MINTED', 'tick', {
     when: ['pendingExpired'],
@@ -133,9 +138,10 @@ export const SERVER_TABLE: readonly ServerRow[] = [
     to: 'QUARANTINED',
     does: ['revokePending', 'nextGeneration'],
     audit: 'aborted',
+    safety: true,
   }),
   row('MINTED', STOP, { to: 'IDLE', does: ['revokePending', 'clear'], audit: 'aborted' }),
-  row('PROVEN', 'rollBack', { when: ['incident'], reply: 'refused' }),
+  row('PROVEN', 'rollBack', { when: ['incident'], reply: 'refused', safety: true }),
   row('PROVEN', 'rollBack', {
     to: 'IDLE',
     does: ['revokeActive', 'restoreRetiring', 'clear'],
@@ -147,17 +153,18 @@ export const SERVER_TABLE: readonly ServerRow[] = [
     does: ['revokePending', 'clear', 'nextGeneration', 'quarantine'],
     audit: 'quarantined',
   }),
-  row('QUARANTINED', 'release', { when: ['halfway'], reply: 'refused' }),
+  row('QUARANTINED', 'release', { when: ['halfway'], reply: 'refused', safety: true }),
   row('QUARANTINED', 'release', { to: 'IDLE', does: ['trust'], audit: 'released' }),
   row('QUARANTINED', 'approve', { when: ['proposed'], to: 'MINTED', does: ['pend'], audit: 'approved' }),
 
-  row('*', 'recover', { when: ['keyKnown'], reply: 'repeat' }),
+  row('*', 'recover', { when: ['keyKnown'], reply: 'repeat', safety: true }),
   row('*', 'recover', { when: ['keyRevoked'], reply: 'refused' }),
   row('QUARANTINED', 'recover', {
     when: ['notOlder'],
     to: 'MINTED',
     does: ['takeGeneration', 'pend'],
     audit: 'recovered',
+    safety: true,
   }),
   row('MINTED', 'recover', {
     when: ['currentGeneration', 'incident'],
@@ -166,8 +173,14 @@ export const SERVER_TABLE: readonly ServerRow[] = [
     reply: 'newer-generation',
     audit: 'superseded',
   }),
-  row(OPEN, 'recover', { when: ['currentGeneration', 'fromSelf', 'paused'], reply: 'wait' }),
-  row(OPEN, 'recover', { when: ['currentGeneration', 'fromSelf'], to: 'MINTED', does: ['pend'], audit: 'minted' }),
+  row(OPEN, 'recover', { when: ['currentGeneration', 'fromSelf', 'paused'], reply: 'wait', safety: true }),
+  row(OPEN, 'recover', {
+    when: ['currentGeneration', 'fromSelf'],
+    to: 'MINTED',
+    does: ['pend'],
+    audit: 'minted',
+    safety: true,
+  }),
   row('MINTED', 'recover', {
     when: ['currentGeneration'],
     to: 'WANTED',
@@ -175,7 +188,7 @@ export const SERVER_TABLE: readonly ServerRow[] = [
     reply: 'newer-generation',
     audit: 'superseded',
   }),
-  row(KEYED, 'recover', { when: ['notNewer'], does: ['recordRevoked'], reply: 'newer-generation' }),
+  row(KEYED, 'recover', { when: ['notNewer'], does: ['recordRevoked'], reply: 'newer-generation', safety: true }),
   row('PROVEN', 'recover', {
     when: ['onRetiring'],
     to: 'MINTED',
@@ -189,7 +202,12 @@ export const SERVER_TABLE: readonly ServerRow[] = [
   }),
 
   row(KEYED, 'lose', { to: 'LOST', does: ['revokeAll'], audit: 'lost' }),
-  row('LOST', 'reprovision', { to: 'IDLE', does: ['nextGeneration', 'provision'], audit: 'reprovisioned' }),
+  row('LOST', 'reprovision', {
+    to: 'IDLE',
+    does: ['nextGeneration', 'provision'],
+    audit: 'reprovisioned',
+    safety: true,
+  }),
   row([...KEYED, 'LOST'], 'remove', { to: 'GONE', does: ['revokeAll'], audit: 'removed' }),
 ];
 
