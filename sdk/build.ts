@@ -90,7 +90,7 @@ export async function buildSdk(outputFolder: string): Promise<Built[]> {
       built.push({ output: target.output, bytes: (await readFile(outfile)).length, metafile });
     }
     const types = await readFile(join(ROOT, 'sdk/node/api.ts'), 'utf8');
-    for (const name of ['index.d.ts', 'index.d.cts']) {
+    for (const name of ['index.d.ts', 'index.d.mts', 'index.d.cts']) {
       await writeFile(join(beside, 'sdk/node', name), types + VALUE_DECLARATIONS);
     }
     await writeFile(join(beside, 'sdk/node/package.json'), `${JSON.stringify(await manifest(), null, 2)}\n`);
@@ -113,7 +113,7 @@ async function manifest(): Promise<object> {
     types: './index.d.ts',
     exports: {
       '.': {
-        import: { types: './index.d.ts', default: './index.mjs' },
+        import: { types: './index.d.mts', default: './index.mjs' },
         require: { types: './index.d.cts', default: './index.cjs' },
       },
     },

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { defaultStateFolder } from '#sdk/node';
 import { UsageError } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -73,11 +74,15 @@ function readOption(path: string, what: string): string {
   }
 }
 
-/** TLS and proxy settings for `createClient` and `receive`. */
-export function connectionOf(parsed: Parsed, terminal: Terminal): { ca?: string; proxy?: string | null } {
+/** TLS, proxy and state folder for `createClient` and `receive`. */
+export function connectionOf(
+  parsed: Parsed,
+  terminal: Terminal,
+): { ca?: string; proxy?: string | null; stateFolder: string } {
   const ca = textOption(parsed, 'ca') ?? terminal.env['FUSELINK_CA'];
   const proxy = textOption(parsed, 'proxy');
   return {
+    stateFolder: defaultStateFolder(terminal.env),
     ...(ca === undefined ? {} : { ca: readOption(ca, '--ca') }),
     ...(proxy === undefined ? {} : { proxy: proxy === 'none' ? null : proxy }),
   };

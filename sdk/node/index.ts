@@ -2,4 +2,5 @@
 export * from './api.ts';
 export { createClient, receive } from './client.ts';
 export { FuselinkError } from './errors.ts';
+export { defaultStateFolder } from './record-store.ts';
 export { credentialFolder, storedKey } from './stored-key.ts';

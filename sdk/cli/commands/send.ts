@@ -42,7 +42,7 @@ export function complaint(file: string, error: unknown): string {
   const code = error instanceof FuselinkError ? ` [${error.code}]` : '';
   const again =
     error instanceof FuselinkError && error.resumable ? '; the same command goes on where this stopped' : '';
-  return `${file}: ${text}${code}${again}`;
+  return `${text.startsWith(`${file}:`) ? '' : `${file}: `}${text}${code}${again}`;
 }
 
 export function errorJson(file: string, error: unknown): string {

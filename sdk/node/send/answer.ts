@@ -75,6 +75,12 @@ function linkOfBody(body: Record<string, unknown> | null): LinkAnswer | null {
   };
 }
 
+/** `Expires` of a finished upload is when its link ends (RFC 9110 §5.6.7); as RFC 3339, like everywhere else. */
+function expiryOf(headers: IncomingHttpHeaders): string | null {
+  const ms = Date.parse(header(headers, 'expires') ?? '');
+  return Number.isNaN(ms) ? null : new Date(ms).toISOString();
+}
+
 function linkOfHeaders(headers: IncomingHttpHeaders): LinkAnswer | null {
   const id = header(headers, 'fuselink-id');
   if (id === null) return null;
@@ -83,7 +89,7 @@ function linkOfHeaders(headers: IncomingHttpHeaders): LinkAnswer | null {
     id,
     url,
     state: header(headers, 'fuselink-state') ?? (url === null ? 'burned' : 'ready'),
-    expiresAt: header(headers, 'fuselink-expires') ?? null,
+    expiresAt: expiryOf(headers),
     sizeBytes: wholeNumber(header(headers, 'upload-length') ?? header(headers, 'upload-offset')),
     sha256: reprDigest(headers),
   };
