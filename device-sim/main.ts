@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { addModelVerb } from './model/command.ts';
+
+/** The verbs of `fuselink-sim`, in the order of its help. A new engine adds its own line. */
+const VERBS = [addModelVerb];
+
+/** What the exit codes mean; `--help` prints it. */
+const EXIT_CODES = `
+Exit codes:
+  0  everything that was asked for holds
+  1  an invariant is broken, a state is stuck, or a design known to be bad was not found to be
+  2  the command line was not understood`;
+
+/** Where a run of the program writes. */
+export interface Output {
+  out(text: string): void;
+  err(text: string): void;
+}
+
+/** Runs `fuselink-sim` with these arguments (without node and script) and answers its exit code. */
+export async function main(args: readonly string[], output: Output): Promise<number> {
+  let exitCode = 0;
+  const program = new Command('fuselink-sim')
+    .description('Proves that a fleet of Fuselink devices cannot be locked out by its key rotation.')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => output.out(text), writeErr: (text) => output.err(text) })
+    .addHelpText('after', EXIT_CODES);
+  for (const add of VERBS) {
+    add(program, output, (code) => {
+      exitCode = code;
+    });
+  }
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? 0 : 2;
+  }
+}
+
+const isProgram =
+  process.argv[1] !== undefined && /(fuselink-sim|device-sim[\\/]main)\.(ts|mjs|js)$/.test(process.argv[1]);
+if (isProgram) {
+  process.exitCode = await main(process.argv.slice(2), {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+  });
+}
