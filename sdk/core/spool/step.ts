@@ -152,6 +152,8 @@ export function stepSpool(state: SpoolState, event: SpoolEvent): SpoolEffect[] {
     lane.lease = { first: lane.done + 1, last: event.last, boot: state.boot, random: event.random };
     lane.leaseReadings = event.readings;
     state.snapshotWanted = true;
+  } else if (event.type === 'resume') {
+    laneByNumber(state, event.lane).leaseReadings = event.readings;
   } else if (event.type === 'acknowledge') {
     const lane = laneByNumber(state, event.lane);
     const lease = lane.lease;

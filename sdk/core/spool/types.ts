@@ -195,6 +195,8 @@ export type SpoolEvent =
    * found at start wants a flush as well before it is sent: a killed process may have left it in a cache only.
    */
   | { type: 'lease'; nowMs: number; lane: number; last: number; readings: number; random: string }
+  /** After a start, a lease that was found: how many of its readings could be read. */
+  | { type: 'resume'; nowMs: number; lane: number; readings: number }
   /** The leased batch arrived (or is given up for `reason`). */
   | { type: 'acknowledge'; nowMs: number; lane: number; reason: DropReason | null }
   | { type: 'close'; nowMs: number; ticket: number };
