@@ -29,6 +29,7 @@ export interface ServerSettings {
   lingerMs: number;
   graceMs: number;
   resumableTtlMs: number;
+  dialectPasswordLogin: boolean;
 }
 
 interface SettingDoc {
@@ -89,6 +90,11 @@ export const SETTINGS: readonly SettingDoc[] = [
     fallback: String(UPLOAD_TTL_SECONDS),
     what: 'seconds an unfinished resumable upload is kept',
   },
+  {
+    name: 'FUSELINK_DIALECT_PASSWORD_LOGIN',
+    fallback: 'false',
+    what: "true: CloudTower's login works without a second factor until one is set up; it may upload, list and create keys",
+  },
 ];
 
 /** Settings that were not acceptable: every one of them, each with what was expected and what came. */
@@ -133,6 +139,7 @@ export function readSettings(env: Record<string, string | undefined>): ServerSet
     lingerMs: whole('FUSELINK_LINGER_SECONDS', 1, 60) * 1000,
     graceMs: whole('FUSELINK_GRACE_SECONDS', 1, 604_800) * 1000,
     resumableTtlMs: whole('FUSELINK_UPLOAD_TTL_SECONDS', 60, 31_536_000) * 1000,
+    dialectPasswordLogin: flag('FUSELINK_DIALECT_PASSWORD_LOGIN', said('FUSELINK_DIALECT_PASSWORD_LOGIN'), problems),
   };
   // Bodies of every size stay in memory then; only metadata is written.
   if (settings.blobs.kind === 'memory') settings.inlineBodyBytesMax = 0;

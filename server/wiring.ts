@@ -5,6 +5,8 @@ import { createMemoryStore } from './adapters/memory/metadata-store.ts';
 import { nodeClock } from './adapters/node/clock.ts';
 import { nodeCrypto } from './adapters/node/crypto.ts';
 import { nodeRandom } from './adapters/node/random.ts';
+import { joseTokens } from './adapters/sign-in/tokens.ts';
+import { otpauthTotp } from './adapters/sign-in/totp.ts';
 import { openSqliteStore } from './adapters/sqlite/metadata-store.ts';
 import { loadSecret } from './secret-file.ts';
 import { type ServerSettings, UPLOAD_WINDOW_MS } from './settings.ts';
@@ -47,6 +49,8 @@ export async function wire(settings: ServerSettings, warn: Deps['warn']): Promis
     clock: nodeClock,
     random: nodeRandom,
     crypto: nodeCrypto,
+    totp: otpauthTotp,
+    tokens: joseTokens,
     keyring: createKeyring(keys, { crypto: nodeCrypto, random: nodeRandom }),
     settings: useCaseSettings(settings),
     active: new ActiveUploads(),
@@ -76,6 +80,7 @@ export function useCaseSettings(settings: ServerSettings): Settings {
     checkpointBytes: CHECKPOINT_BYTES,
     behindProxy: settings.trustProxy,
     graceMs: settings.graceMs,
+    dialectPasswordLogin: settings.dialectPasswordLogin,
     singleNode: settings.metadata.kind !== 'memory' || settings.blobs.kind === 'memory',
   };
 }

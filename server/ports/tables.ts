@@ -101,13 +101,14 @@ export interface TransferRow {
   held: boolean;
   /** SHA-256 (base64url) of the claim token, or of an implicit reader's tag. */
   lease_hash: string | null;
-  lease_kind: 'claim' | 'implicit' | null;
+  /** How the last lease was taken; `parallel`: by plain GETs that overlapped. */
+  lease_kind: 'claim' | 'implicit' | 'parallel' | null;
   lease_expires_at_ms: number | null;
   /** Requests being served under the lease. */
   lease_readers: number;
-  /** Ranges proven to have arrived. */
+  /** What the reader of the last lease has: proven to have arrived, or (under a claim) handed over. */
   delivered: ByteRanges;
-  /** Ranges written to a socket, arrival unproven. */
+  /** Ranges ever written to a socket, arrival unproven. */
   served: ByteRanges;
   /** When a complete read behind a proxy counts as delivered for want of a better proof. */
   grace_until_ms: number | null;

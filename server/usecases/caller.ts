@@ -1,5 +1,5 @@
 import type { Role } from '#sdk/protocol';
-import type { AccountId, DeviceId, KeyId, Subject } from '../domain/ids.ts';
+import type { AccountId, DeviceId, KeyId, SessionId, Subject, UserId } from '../domain/ids.ts';
 import type { AuditWrite, Write } from '../ports/metadata-store.ts';
 import type { KeyRow } from '../ports/tables.ts';
 import { FuselinkError } from './error.ts';
@@ -16,8 +16,22 @@ export interface Caller {
   via: 'key' | 'session' | 'jwt' | 'operator';
   /** May change keys, users, roles, second factors and campaigns. */
   mayManage: boolean;
+  /** May make keys, and nothing else of the above: a dialect's sign-in by password where the operator allows it. */
+  mayCreateKeys?: boolean;
+  /** The sign-in behind a cookie or JWT. */
+  session?: CallerSession;
   /** Address the request came from, for the audit. */
   from: string;
+}
+
+export interface CallerSession {
+  id: SessionId;
+  userId: UserId;
+  email: string;
+  version: number;
+  expiresAtMs: number;
+  /** A code of the authenticator (or a recovery code) was accepted. */
+  secondFactor: boolean;
 }
 
 export function keyId(caller: Caller): KeyId {
@@ -26,7 +40,8 @@ export function keyId(caller: Caller): KeyId {
 
 /** How the audit names the caller. */
 export function actorOf(caller: Caller): string {
-  return caller.via === 'operator' ? 'operator:cli' : `${caller.via}:${caller.key.id}`;
+  if (caller.via === 'operator') return 'operator:cli';
+  return caller.session === undefined ? `${caller.via}:${caller.key.id}` : `${caller.via}:${caller.session.email}`;
 }
 
 /** One entry of the account's audit chain, to be committed with the change it tells of. */
@@ -76,4 +91,28 @@ export function requireManagement(caller: Caller): void {
     'management_required',
     'An API key alone opens no management. Sign in at POST /v1/auth/login with e-mail, API key and authenticator code, or use fuselink-server on the server.',
   );
+}
+
+/**
+ * Throws unless the caller passed a second factor, or is the operator at the server. For what `keys_may_manage` does
+ * not open: users, roles, second factors, and that switch itself.
+ */
+export function requireSecondFactor(caller: Caller): void {
+  if (caller.via === 'operator' || caller.session?.secondFactor === true) return;
+  throw new FuselinkError(
+    'management_required',
+    'This needs a sign-in that passed the second factor: POST /v1/auth/login, or use fuselink-server on the server.',
+  );
+}
+
+/** Throws `role_insufficient` for everybody but owners. */
+export function requireOwner(caller: Caller): void {
+  if (caller.role === 'owner') return;
+  throw new FuselinkError('role_insufficient', `Expected the role owner, got ${caller.role}.`);
+}
+
+/** Throws `role_insufficient` for device and gateway keys: they see their own device, not the account. */
+export function requireAccountKey(caller: Caller): void {
+  if (caller.key.kind === 'account') return;
+  throw new FuselinkError('role_insufficient', `Expected an account key, got a ${caller.key.kind} key.`);
 }

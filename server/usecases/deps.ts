@@ -1,6 +1,7 @@
 import type { BlobStore } from '../ports/blob-store.ts';
 import type { Clock, Crypto, Random } from '../ports/crypto.ts';
 import type { MetadataStore } from '../ports/metadata-store.ts';
+import type { Tokens, Totp } from '../ports/sign-in.ts';
 import type { Endings } from './read/endings.ts';
 import type { Keyring } from './sealing/keyring.ts';
 import type { ActiveUploads } from './upload/active-uploads.ts';
@@ -13,6 +14,8 @@ export interface Deps {
   clock: Clock;
   random: Random;
   crypto: Crypto;
+  totp: Totp;
+  tokens: Tokens;
   keyring: Keyring;
   settings: Settings;
   /** Uploads this process is receiving: in-flight limits and pre-emption. Lost with the process, and rightly so. */
@@ -40,6 +43,8 @@ export interface Settings {
   behindProxy: boolean;
   /** How long a complete but unproven plain GET waits before it counts as delivered. */
   graceMs: number;
+  /** CloudTower's login may go without a second factor while none is set up. Off by default. */
+  dialectPasswordLogin: boolean;
   /** No other process writes to the stores: what is found unfinished at start is nobody's. */
   singleNode: boolean;
 }

@@ -13,7 +13,8 @@ export type Credential =
   | { kind: 'session'; text: string };
 
 export type CredentialOutcome =
-  | { ok: true; credential: Credential }
+  /** `beside`: a session cookie that came with a JWT. They must be the same sign-in. */
+  | { ok: true; credential: Credential; beside?: Credential }
   | { ok: false; code: 'credentials_missing' | 'credentials_malformed' | 'credentials_ambiguous'; detail: string };
 
 const HOW = 'send "Authorization: Bearer <key>", "Authorization: <key>" or "X-API-Key: <key>"';
@@ -21,7 +22,8 @@ const HOW = 'send "Authorization: Bearer <key>", "Authorization: <key>" or "X-AP
 /**
  * Finds the one credential of a request: `Authorization: Bearer <key|jwt>`, `Authorization: <key|jwt>`,
  * `X-API-Key: <key>` or the session cookie. The same key said twice is fine; two different ones are refused. A
- * session cookie beside an explicit credential is ambiguous as well: a browser adds it without being asked.
+ * session cookie beside an API key is ambiguous as well: a browser adds it without being asked. A cookie beside a JWT
+ * may be of the same sign-in (a client with a cookie jar sends both), which only the store can tell.
  */
 export function readCredential(headers: CredentialHeaders): CredentialOutcome {
   const found: Credential[] = [];
@@ -36,6 +38,10 @@ export function readCredential(headers: CredentialHeaders): CredentialOutcome {
   }
   const [first, ...others] = found;
   if (first === undefined) return { ok: false, code: 'credentials_missing', detail: `No credential was sent: ${HOW}.` };
+  const beside = others.find((other) => other.kind === 'session');
+  if (first.kind === 'jwt' && beside !== undefined && others.length === 1) {
+    return { ok: true, credential: first, beside };
+  }
   if (others.some((other) => textOf(other) !== textOf(first))) {
     return {
       ok: false,

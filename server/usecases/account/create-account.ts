@@ -5,23 +5,28 @@ import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { mintKey } from '../key/mint-key.ts';
 import { newId } from '../new-id.ts';
+import { checkEmail, newUser } from './new-user.ts';
 
 export interface CreatedAccount {
   accountId: AccountId;
   email: string;
-  /** The account's first key, shown once. */
+  /** The account's first key, shown once, like all that follows. */
   apiKey: string;
+  totpUri: string;
+  recoveryCodes: string[];
+  setupSecret: string;
   row: KeyRow;
 }
 
-/** A new account with its first key. Only the operator at the server makes accounts. Throws where the e-mail is taken. */
+/**
+ * A new account with its first key and its owner, who signs in with that key and an authenticator. Only the operator
+ * at the server makes accounts. Throws where the e-mail is taken.
+ */
 export async function createAccount(deps: Deps, what: { email: string }): Promise<CreatedAccount> {
-  const email = what.email.trim().toLowerCase();
-  if (!/^[^\s@<>"\u0000-\u001f]+@[^\s@<>"\u0000-\u001f]+$/.test(email) || email.length > 254) {
-    throw new FuselinkError('invalid_field', 'email: expected one e-mail address, got another text.');
-  }
+  const email = checkEmail(what.email);
   const accountId = newId(deps, 'acc') as AccountId;
   const { row, key } = mintKey(deps, { accountId, kind: 'account', deviceId: null, name: 'first key', role: 'owner' });
+  const user = newUser(deps, { accountId, email, role: 'owner' });
   const nowMs = deps.clock.nowMs();
   const outcome = await deps.store.commit([
     {
@@ -30,10 +35,19 @@ export async function createAccount(deps: Deps, what: { email: string }): Promis
       row: { id: accountId, email, created_at_ms: nowMs, settings: {}, version: 1 },
     },
     { kind: 'insert', table: 'api_keys', row },
+    ...user.writes,
     auditOf(operatorOf(accountId, row), nowMs, { action: 'account.created', subject: accountId }),
   ]);
-  if (!outcome.ok) throw new FuselinkError('conflict', 'email: there is an account with this address already.');
-  return { accountId, email, apiKey: key, row };
+  if (!outcome.ok) throw new FuselinkError('conflict', 'email: somebody signs in with this address already.');
+  return {
+    accountId,
+    email,
+    apiKey: key,
+    totpUri: user.totpUri,
+    recoveryCodes: user.recoveryCodes,
+    setupSecret: user.setupSecret,
+    row,
+  };
 }
 
 /** The operator at the server's own command line, acting for an account. */

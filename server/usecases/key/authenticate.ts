@@ -1,24 +1,36 @@
 import type { CredentialOutcome } from '../../domain/credential/credential-header.ts';
 import type { Subject } from '../../domain/ids.ts';
 import type { KeyRow } from '../../ports/tables.ts';
+import { callerOfSession, findSession } from '../auth/sessions.ts';
 import type { Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { fingerprintOfKey, hashOfKey } from './mint-key.ts';
 
+/** Uses of one revoked key that are written to the audit: a device that lost contact would knock for ever. */
+const REVOKED_USES_AUDITED = 1;
+const REVOKED_USES_WINDOW_MS = 3_600_000;
+
 /**
- * Who a credential stands for, read from the store on every request: a key revoked a moment ago, on any node, is
- * refused now. Throws the 401 that tells whoever holds the key what is wrong with it.
+ * Who a credential stands for, read from the store on every request: a key revoked or a session ended a moment ago,
+ * on any node, is refused now. Throws the 401 that tells whoever holds the credential what is wrong with it.
  */
 export async function authenticate(deps: Deps, said: CredentialOutcome, from: string): Promise<Caller> {
   if (!said.ok) throw new FuselinkError(said.code, said.detail);
-  if (said.credential.kind !== 'key') {
-    throw new FuselinkError('token_invalid', 'This session or token is not known here: sign in again.');
+  const { credential, beside } = said;
+  if (credential.kind !== 'key') {
+    const session = await findSession(deps, credential);
+    if (beside !== undefined && beside.kind !== 'key' && (await findSession(deps, beside)).id !== session.id) {
+      throw new FuselinkError(
+        'credentials_ambiguous',
+        'A token and a session cookie of different sign-ins were sent: send exactly one.',
+      );
+    }
+    return callerOfSession(deps, session, { via: credential.kind, from });
   }
-  const { bytes } = said.credential;
-  const key = await deps.store.get('api_keys', { hash: hashOfKey(deps.crypto, bytes) });
+  const key = await deps.store.get('api_keys', { hash: hashOfKey(deps.crypto, credential.bytes) });
   if (key === null) {
-    const fingerprint = fingerprintOfKey(deps.crypto, bytes);
+    const fingerprint = fingerprintOfKey(deps.crypto, credential.bytes);
     throw new FuselinkError('key_unknown', `No API key with the fingerprint ${fingerprint} is known here.`, {
       fingerprint,
     });
@@ -28,17 +40,16 @@ export async function authenticate(deps: Deps, said: CredentialOutcome, from: st
 
 /** The caller a valid key stands for; throws `key_revoked` for one that no longer is. */
 export async function callerOfKey(deps: Deps, key: KeyRow, from: string): Promise<Caller> {
+  const nowMs = deps.clock.nowMs();
   if (key.state === 'revoked') {
+    await auditRevokedUse(deps, key, { from, nowMs });
     const when = key.revoked_at_ms === null ? 'earlier' : new Date(key.revoked_at_ms).toISOString();
     throw new FuselinkError(
       'key_revoked',
       `The API key with the fingerprint ${key.fingerprint} was revoked at ${when}.`,
-      {
-        fingerprint: key.fingerprint,
-      },
+      { fingerprint: key.fingerprint },
     );
   }
-  const nowMs = deps.clock.nowMs();
   deps.store.touch('api_keys', key.id, 'last_used_at_ms', nowMs);
   if (key.device_id !== null) deps.store.touch('devices', key.device_id, 'last_seen_at_ms', nowMs);
   const account = key.kind === 'account' ? await deps.store.get('accounts', { id: key.account_id }) : null;
@@ -52,4 +63,34 @@ export async function callerOfKey(deps: Deps, key: KeyRow, from: string): Promis
     mayManage: account?.settings.keys_may_manage === true && key.role !== 'auditor',
     from,
   };
+}
+
+/** Somebody still holds a key that was taken from them: worth an entry, once an hour. A fault here refuses nobody. */
+async function auditRevokedUse(deps: Deps, key: KeyRow, at: { from: string; nowMs: number }): Promise<void> {
+  try {
+    await deps.store.commit([
+      {
+        kind: 'take',
+        id: `revoked key used ${key.id}`,
+        atMs: at.nowMs,
+        windowMs: REVOKED_USES_WINDOW_MS,
+        max: REVOKED_USES_AUDITED,
+      },
+      {
+        kind: 'audit',
+        entry: {
+          chain: key.account_id,
+          at_ms: at.nowMs,
+          actor: `key:${key.id}`,
+          action: 'key.used_after_revocation',
+          subject: key.id,
+          outcome: 'refused',
+          detail: { fingerprint: key.fingerprint },
+          from: at.from,
+        },
+      },
+    ]);
+  } catch (error) {
+    deps.warn('the use of a revoked key could not be audited', error);
+  }
 }

@@ -3,21 +3,22 @@ import {
   KEY_NAME_CHARS_MAX,
   type KeyAnswer,
   type KeyCreatedAnswer,
+  type KeyRevokedAnswer,
   PAGE_ROWS_DEFAULT,
   PAGE_ROWS_MAX,
   type Role,
 } from '#sdk/protocol';
+import { isAtMost } from '../../domain/auth/roles.ts';
 import type { KeyId } from '../../domain/ids.ts';
 import { isWellFormed } from '../../domain/upload/filename.ts';
 import type { KeyRow } from '../../ports/tables.ts';
-import { auditOf, type Caller, requireManagement, requireWriter } from '../caller.ts';
+import { auditOf, type Caller, requireAccountKey, requireManagement, requireWriter } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { decodeCursor, encodeCursor } from '../paging.ts';
 import { decideAndCommit } from '../store-helpers.ts';
-import { mintKey } from './mint-key.ts';
-
-const ROLE_RANK: Record<Role, number> = { owner: 2, operator: 1, auditor: 0 };
+import { type MintKey, mintKey } from './mint-key.ts';
+import { burnSentWith, sentWith } from './sent-with-key.ts';
 
 export function keyAnswer(row: KeyRow): KeyAnswer {
   const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
@@ -42,8 +43,7 @@ export async function listKeys(
   caller: Caller,
   query: { cursor?: string | undefined; limit?: number | undefined },
 ): Promise<{ keys: KeyAnswer[]; next_cursor: string | null }> {
-  if (caller.key.kind !== 'account')
-    throw new FuselinkError('role_insufficient', 'Expected an account key, got a device key.');
+  requireAccountKey(caller);
   const limit = Math.min(query.limit ?? PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX);
   const after = decodeCursor(query.cursor, ['number', 'string']);
   const rows = await deps.store.list('api_keys', {
@@ -67,12 +67,12 @@ export async function listKeys(
 export async function createKey(
   deps: Deps,
   caller: Caller,
-  what: { name: string; role?: Role | undefined; key?: { bytes: Uint8Array; text: string } },
+  what: { name: string; role?: Role | undefined; key?: NonNullable<MintKey['key']> },
 ): Promise<KeyCreatedAnswer> {
-  requireManagement(caller);
+  if (caller.mayCreateKeys !== true) requireManagement(caller);
   requireWriter(caller);
   const role = what.role ?? caller.role;
-  if (ROLE_RANK[role] > ROLE_RANK[caller.role]) {
+  if (!isAtMost(role, caller.role)) {
     throw new FuselinkError(
       'role_insufficient',
       `Expected a role of at most ${caller.role}, as the creator has, got ${role}.`,
@@ -124,34 +124,43 @@ export async function createKey(
   });
 }
 
-/** Revokes a key of the account for the very next request. Throws `not_found`, or `key_already_revoked`. */
+/**
+ * Revokes a key of the account for the very next request, and tells what was sent with it; with `burn` also burns what
+ * of that nobody has read. Throws `not_found`, `key_already_revoked` (having burned all the same, where that was asked
+ * for: a first attempt may have been cut between the two), or `key_last_needs_confirmation`.
+ */
 export async function revokeKey(
   deps: Deps,
   caller: Caller,
-  what: { id: KeyId; confirmLast?: boolean },
-): Promise<KeyAnswer> {
+  what: { id: KeyId; confirmLast?: boolean; burn?: boolean },
+): Promise<KeyRevokedAnswer> {
   requireManagement(caller);
   requireWriter(caller);
-  return decideAndCommit(deps.store, async () => {
+  const outcome = await decideAndCommit(deps.store, async () => {
     const row = await deps.store.get('api_keys', { id: what.id });
     if (row === null || row.account_id !== caller.accountId)
       throw new FuselinkError('not_found', 'There is no such key.');
     const nowMs = deps.clock.nowMs();
-    if (row.state === 'revoked') {
-      const when = row.revoked_at_ms === null ? 'earlier' : new Date(row.revoked_at_ms).toISOString();
-      throw new FuselinkError('key_already_revoked', `This key was already revoked at ${when}.`);
-    }
+    if (row.state === 'revoked') return { answer: { row, already: true }, writes: [] };
     if (row.id === caller.key.id && caller.via !== 'operator' && what.confirmLast !== true)
       await refuseLockOut(deps, caller);
     const next: KeyRow = { ...row, state: 'revoked', revoked_at_ms: nowMs, version: row.version + 1 };
     return {
-      answer: keyAnswer(next),
+      answer: { row: next, already: false },
       writes: [
         { kind: 'update', table: 'api_keys', row: next, expectVersion: row.version },
         auditOf(caller, nowMs, { action: 'key.revoked', subject: row.id, detail: { fingerprint: row.fingerprint } }),
       ],
     };
   });
+  const { row, already } = outcome;
+  const burned = what.burn === true ? await burnSentWith(deps, caller, row.id) : 0;
+  if (already) {
+    const when = row.revoked_at_ms === null ? 'earlier' : new Date(row.revoked_at_ms).toISOString();
+    const also = burned === 0 ? '' : ` ${burned} unread transfers were burned now.`;
+    throw new FuselinkError('key_already_revoked', `This key was already revoked at ${when}.${also}`);
+  }
+  return { ...keyAnswer(row), ...(await sentWith(deps, caller, row.id)), burned };
 }
 
 async function refuseLockOut(deps: Deps, caller: Caller): Promise<void> {

@@ -1,0 +1,56 @@
+import type { AccountAnswer } from '#sdk/protocol';
+import type { AccountRow } from '../../ports/tables.ts';
+import { auditOf, type Caller, requireAccountKey, requireOwner, requireSecondFactor } from '../caller.ts';
+import type { Deps } from '../deps.ts';
+import { FuselinkError } from '../error.ts';
+import { decideAndCommit } from '../store-helpers.ts';
+
+export function accountAnswer(row: AccountRow): AccountAnswer {
+  return {
+    id: row.id,
+    email: row.email,
+    created_at: new Date(row.created_at_ms).toISOString(),
+    keys_may_manage: row.settings.keys_may_manage === true,
+  };
+}
+
+/** The caller's own account. */
+export async function ownAccount(deps: Deps, caller: Caller): Promise<AccountAnswer> {
+  requireAccountKey(caller);
+  return accountAnswer(await loadAccount(deps, caller));
+}
+
+async function loadAccount(deps: Deps, caller: Caller): Promise<AccountRow> {
+  const account = await deps.store.get('accounts', { id: caller.accountId });
+  if (account === null) throw new FuselinkError('not_found', 'There is no such account.');
+  return account;
+}
+
+/** Whether the account's keys may manage keys and devices without a sign-in: the looser rule other systems have. */
+export async function changeAccount(
+  deps: Deps,
+  caller: Caller,
+  what: { keysMayManage: boolean },
+): Promise<AccountAnswer> {
+  requireSecondFactor(caller);
+  requireOwner(caller);
+  return decideAndCommit(deps.store, async () => {
+    const account = await loadAccount(deps, caller);
+    const next: AccountRow = {
+      ...account,
+      settings: { ...account.settings, keys_may_manage: what.keysMayManage },
+      version: account.version + 1,
+    };
+    return {
+      answer: accountAnswer(next),
+      writes: [
+        { kind: 'update', table: 'accounts', row: next, expectVersion: account.version },
+        auditOf(caller, deps.clock.nowMs(), {
+          action: 'account.changed',
+          subject: account.id,
+          detail: { keys_may_manage: what.keysMayManage },
+        }),
+      ],
+    };
+  });
+}
