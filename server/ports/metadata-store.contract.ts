@@ -369,14 +369,21 @@ export function metadataStoreContract(title: string, setUp: () => Promise<Metada
     });
 
     describe('touch', () => {
+      /** Resolves once the device's touch is written, which may be a moment after the commit it shares. */
+      const seen = (value: number, number = 1) =>
+        expect.poll(async () => (await device(number))?.last_seen_at_ms, { timeout: 5_000, interval: 5 }).toBe(value);
+
       it('raised, with the next commit → there, without a new version; lower or equal → unchanged', async () => {
         await commits({ kind: 'insert', table: 'devices', row: deviceRow(1) });
+        await commits({ kind: 'insert', table: 'devices', row: deviceRow(2) });
         store.touch('devices', 'device-1', 'last_seen_at_ms', 500);
         store.touch('devices', 'device-1', 'last_seen_at_ms', 400);
         await commits({ kind: 'put', table: 'facts', row: factRow('a', 'x') });
+        await seen(500);
         expect(await device(1)).toEqual(deviceRow(1, { last_seen_at_ms: 500 }));
         store.touch('devices', 'device-1', 'last_seen_at_ms', 300);
-        await commits({ kind: 'put', table: 'facts', row: factRow('a', 'y') });
+        store.touch('devices', 'device-2', 'last_seen_at_ms', 7);
+        await seen(7, 2);
         expect((await device(1))?.last_seen_at_ms).toBe(500);
       });
 
@@ -393,6 +400,7 @@ export function metadataStoreContract(title: string, setUp: () => Promise<Metada
         const loaded = await device(1);
         store.touch('devices', 'device-1', 'last_seen_at_ms', 500);
         await commits({ kind: 'put', table: 'facts', row: factRow('a', 'x') });
+        await seen(500);
         const row = { ...(loaded as Tables['devices']), profile: 'new', version: 2 };
         await commits({ kind: 'update', table: 'devices', row, expectVersion: 1 });
         expect(await device(1)).toEqual({ ...row, last_seen_at_ms: 500 });

@@ -5,9 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deviceRow, factRow, keyRow, transferRow } from '../../ports/metadata-rows.contract.ts';
 import { checkQuery } from '../queries.ts';
 import { tableOf } from '../rows.ts';
+import { SCHEMA_FACT, SCHEMA_VERSION } from '../schema-version.ts';
 import { loadSqlite, type SqliteDatabase } from './driver.ts';
 import { openSqliteStore } from './metadata-store.ts';
-import { SCHEMA_FACT, SCHEMA_VERSION } from './schema.ts';
 import { selectMany, selectOne } from './statements.ts';
 
 let folder: string;
