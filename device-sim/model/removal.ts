@@ -42,7 +42,7 @@ function probes(): ModelOptions[] {
     { ...productOptions('self'), generationMax: 2 },
     ...each({ network: 'generous', rot: true, incidents: true }),
     ...each({ generationMax: 2 }),
-    ...each({}),
+    productOptions('self'),
   ];
 }
 
