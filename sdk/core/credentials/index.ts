@@ -2,6 +2,7 @@
 export * from './errors.ts';
 export * from './file-nvs.ts';
 export * from './flash-nvs.ts';
+export * from './flash-pages.ts';
 export * from './key.ts';
 export * from './memory-nvs.ts';
 export * from './nvs.ts';

@@ -12,6 +12,7 @@ import {
   encodeSlot,
   fingerprintOf,
   flashNvs,
+  flashSlotStore,
   formatApiKey,
   memoryNvs,
   NO_BASE,
@@ -23,6 +24,7 @@ import {
   parseApiKey,
   SLOT_BYTES,
   SLOT_NAMES,
+  slotsOver,
   steadyPower,
 } from './index.ts';
 
@@ -186,6 +188,18 @@ test('look: one slot damaged → settled on the other, not mirrored, and settlin
     expect(slots.settle(fp(keyOf(1)))).toBe(true);
     expect(slots.look().mirrored).toBe(true);
   }
+});
+
+test('flash slot store: the same pages through `flashNvs` and without it → the same slots', () => {
+  const flash = cutFlash(steadyPower(), 2, 4096);
+  const small = slotsOver(flashSlotStore(flash), sha256);
+  expect(small.look().state).toBe('empty');
+  small.provision(keyOf(1), 1);
+  small.stage(keyOf(2), 2, fp(keyOf(1)));
+  const whole = openSlots(flashNvs(flash, 'fuselink', SLOT_NAMES), sha256);
+  expect(whole.look()).toMatchObject({ state: 'two-keys', candidate: { fingerprint: fp(keyOf(2)) } });
+  expect(whole.settle(fp(keyOf(2)))).toBe(true);
+  expect(small.look()).toMatchObject({ state: 'settled', mirrored: true, base: { fingerprint: fp(keyOf(2)) } });
 });
 
 test('look: a candidate of a generation that is not newer (restored by hand) → told apart by whose base it names', () => {

@@ -1,9 +1,11 @@
 import { KEY_BYTES } from '#sdk/protocol';
 import { equalBytes } from '../bytes/index.ts';
 import { NVS_INVALID_LENGTH, NVS_INVALID_STATE, NVS_NOT_FOUND, nvsError } from './errors.ts';
+import type { FlashPages } from './flash-pages.ts';
+import { readPage, writePage } from './flash-pages.ts';
 import type { ApiKey, Sha256 } from './key.ts';
 import { fingerprintOf } from './key.ts';
-import type { Nvs, NvsHandle } from './nvs.ts';
+import type { Nvs } from './nvs.ts';
 import type { SlotRecord } from './record.ts';
 import { decodeSlot, encodeSlot, NO_BASE } from './record.ts';
 
@@ -40,29 +42,57 @@ export interface CredentialSlots {
   settle(fingerprint: string): boolean;
 }
 
-/** Opens the slots in a store. Throws what `nvs.open` throws; the key bytes enter no message. */
-export function openSlots(nvs: Nvs, sha256: Sha256): CredentialSlots {
-  const handle: NvsHandle = nvs.open(CREDENTIAL_NAMESPACE, 'rw');
+/** Where two blobs live: as little as the slots need, so that a small device carries no more than that. */
+export interface SlotStore {
+  /** The blob of slot 0 or 1, read from the medium, or null. */
+  read(slot: number): Uint8Array | null;
+  /** Returns when it is durable. A cut may leave the slot empty, but never touches the other. */
+  write(slot: number, blob: Uint8Array): void;
+}
 
-  const readBlob = function (slot: number): Uint8Array | null {
-    try {
-      return handle.get(SLOT_NAMES[slot] as string);
-    } catch (error) {
-      if ((error as { code?: number }).code === NVS_NOT_FOUND) return null;
-      throw error;
-    }
+/** The slots in the first two of some flash pages: `flashNvs` without names, limits and handles. */
+export function flashSlotStore(flash: FlashPages): SlotStore {
+  return {
+    read: function (slot) {
+      return readPage(flash, slot);
+    },
+    write: function (slot, blob) {
+      writePage(flash, slot, blob);
+    },
   };
+}
+
+/** The slots as two blobs of an NVS-style store. Throws what `nvs.open` throws. */
+export function nvsSlotStore(nvs: Nvs): SlotStore {
+  const handle = nvs.open(CREDENTIAL_NAMESPACE, 'rw');
+  return {
+    read: function (slot) {
+      try {
+        return handle.get(SLOT_NAMES[slot] as string);
+      } catch (error) {
+        if ((error as { code?: number }).code === NVS_NOT_FOUND) return null;
+        throw error;
+      }
+    },
+    write: function (slot, blob) {
+      handle.set(SLOT_NAMES[slot] as string, blob);
+      handle.commit();
+    },
+  };
+}
+
+/** The two slots over any store. The key bytes enter no message. */
+export function slotsOver(store: SlotStore, sha256: Sha256): CredentialSlots {
   const readSlot = function (slot: number): SlotRecord | null {
-    const blob = readBlob(slot);
+    const blob = store.read(slot);
     return blob && decodeSlot(blob);
   };
   const write = function (slot: number, record: SlotRecord): void {
     const bytes = encodeSlot(record);
-    const before = readBlob(slot);
+    const before = store.read(slot);
     if (before && equalBytes(before, bytes)) return;
-    handle.set(SLOT_NAMES[slot] as string, bytes);
-    handle.commit();
-    const after = readBlob(slot);
+    store.write(slot, bytes);
+    const after = store.read(slot);
     if (!after || !equalBytes(after, bytes)) {
       throw nvsError(NVS_INVALID_STATE, 'slot ' + slot + ' does not read back as it was written');
     }
@@ -126,4 +156,9 @@ export function openSlots(nvs: Nvs, sha256: Sha256): CredentialSlots {
       return false;
     },
   };
+}
+
+/** The two slots in an NVS-style store. Throws what `nvs.open` throws. */
+export function openSlots(nvs: Nvs, sha256: Sha256): CredentialSlots {
+  return slotsOver(nvsSlotStore(nvs), sha256);
 }

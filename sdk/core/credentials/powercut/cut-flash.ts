@@ -1,5 +1,5 @@
 import { copyBytes, toAscii } from '../../bytes/index.ts';
-import type { FlashPages } from '../flash-nvs.ts';
+import type { FlashPages } from '../flash-pages.ts';
 import type { Power } from './power.ts';
 import { spend } from './power.ts';
 
