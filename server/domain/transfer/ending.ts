@@ -1,4 +1,4 @@
-import { changed, hasEnded, type Transfer } from './transfer.ts';
+import { bytesServedMax, changed, hasEnded, type Transfer } from './transfer.ts';
 
 export type DeliveredBy = 'ack' | 'close' | 'grace' | 'first-byte';
 
@@ -54,9 +54,13 @@ export function sweep(transfer: Transfer, nowMs: number): Transfer | null {
   return leased ? null : ended(transfer, 'expired', nowMs, null);
 }
 
-/** The owner opens a held transfer again: attempts start from zero. Null where it is not held. */
+/**
+ * The owner opens a held transfer again: attempts start from zero, and so does the count of bytes that may hold it.
+ * `transfer` as it stands now (`standing`). Null where it is not held.
+ */
 export function reopen(transfer: Transfer): Transfer | null {
-  if (!transfer.held) return null;
+  const held = transfer.held || transfer.bytes_served >= bytesServedMax(transfer);
+  if (!held || hasEnded(transfer)) return null;
   return changed(transfer, { held: false, attempts_without_progress: 0, bytes_served: 0 });
 }
 

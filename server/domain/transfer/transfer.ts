@@ -45,7 +45,8 @@ export interface Transfer {
   bytes_served: number;
   held: boolean;
   lease_hash: string | null;
-  lease_kind: 'claim' | 'implicit' | null;
+  /** `parallel`: plain GETs that overlapped. */
+  lease_kind: 'claim' | 'implicit' | 'parallel' | null;
   lease_expires_at_ms: number | null;
   lease_readers: number;
   delivered: Ranges;

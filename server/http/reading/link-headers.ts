@@ -26,6 +26,8 @@ export interface WantedRange {
   from: number;
   to: number;
   partial: boolean;
+  /** No end was named: the reader wants all the rest. */
+  openEnded: boolean;
 }
 
 /** The range a request asks for; `If-Range` with another validator asks for the whole. Throws `range_not_satisfiable`. */
@@ -33,8 +35,10 @@ export function wantedRange(req: IncomingMessage, size: number, tag: string): Wa
   const ifRange = oneHeader(req.headers['if-range'])?.trim();
   const header = ifRange !== undefined && ifRange !== tag ? undefined : oneHeader(req.headers.range);
   const range = parseRange(header, size);
-  if (range.kind === 'whole') return { from: 0, to: size, partial: false };
-  if (range.kind === 'part') return { from: range.from, to: range.to, partial: true };
+  if (range.kind === 'whole') return { from: 0, to: size, partial: false, openEnded: true };
+  if (range.kind === 'part') {
+    return { from: range.from, to: range.to, partial: true, openEnded: range.openEnded };
+  }
   throw new FuselinkError('range_not_satisfiable', `Expected a range within ${size} bytes, got another.`, {
     headers: { 'content-range': `bytes */${size}` },
   });

@@ -1,6 +1,6 @@
 import type { TransferState } from '#sdk/protocol';
 import type { TransferId } from '../../domain/ids.ts';
-import { listTransfers, ownTransfer } from '../../usecases/transfer/look.ts';
+import { listTransfers, ownTransfer, receiptOf } from '../../usecases/transfer/look.ts';
 import { reopenTransfer } from '../../usecases/transfer/reopen-transfer.ts';
 import { revokeTransfer } from '../../usecases/transfer/revoke-transfer.ts';
 import { transferAnswer } from '../../usecases/upload/answers.ts';
@@ -54,7 +54,7 @@ export const getTransfer: RouteDef = {
     errors: ['not_found'],
   },
   async handle({ deps, caller, params }) {
-    return { status: 200, json: transferAnswer(deps, await ownTransfer(deps, caller, params.id as TransferId)) };
+    return { status: 200, json: receiptOf(deps, await ownTransfer(deps, caller, params.id as TransferId)) };
   },
 };
 

@@ -1,4 +1,4 @@
-import { acknowledge } from '../../domain/transfer/reading.ts';
+import { acknowledge } from '../../domain/transfer/read-ending.ts';
 import type { TransferRow } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
 import { decideAndCommit } from '../store-helpers.ts';
@@ -17,17 +17,18 @@ export interface Acknowledgement {
 }
 
 /**
- * The reader proves delivery with the digest of what it has: the file is burned. A repeat (its answer was lost) is
- * answered like the first.
+ * The reader proves delivery with the digest of what it has: the file is burned. A repeat (its answer was lost), and
+ * an ack of a file that was burned on other evidence meanwhile, is answered like the first.
  */
 export async function acknowledgeRead(deps: Deps, tokenText: string, ack: Acknowledgement): Promise<TransferRow> {
   const burned = await decideAndCommit(deps.store, async () => {
     const { row, meta } = await findLink(deps, tokenText);
     const nowMs = deps.clock.nowMs();
     const digestMatches = meta.sha256 !== null && meta.sha256 === ack.sha256.toLowerCase();
-    if (row.state === 'burned' && row.delivered_by === 'ack' && digestMatches) return { answer: row, writes: [] };
+    if (row.state === 'burned' && digestMatches) return { answer: row, writes: [] };
     const leaseHash = ack.claim === undefined ? null : claimHash(deps, ack.claim);
-    const outcome = acknowledge(row, { leaseHash, digestMatches, nowMs });
+    const live = deps.endings.open.handed(row.id, leaseHash ?? row.lease_hash);
+    const outcome = acknowledge(row, { leaseHash, digestMatches, live, nowMs });
     if (!outcome.ok) throw readRefusal(row, outcome);
     const gone = dropBytes(outcome.transfer);
     return {

@@ -1,10 +1,13 @@
 import type { TransferId } from '../../domain/ids.ts';
+import { OpenReads } from './open-reads.ts';
 
 /**
  * Reads of this process that are being recorded as ended right now. Whoever asks for the same link waits these few
  * milliseconds, so that a second `curl` right behind the first is told "already read" and not "being read".
  */
 export class Endings {
+  /** Reads of this process that are still under way. */
+  readonly open = new OpenReads();
   readonly #pending = new Map<TransferId, Set<Promise<unknown>>>();
 
   /** Makes `settled(id)` wait for `ending`. */

@@ -1,15 +1,16 @@
 import { toBase64url, utf8 } from '../../domain/base64url.ts';
 import { burnOnFirstByte } from '../../domain/transfer/ending.ts';
-import { beginRead, endRead, renewLease } from '../../domain/transfer/reading.ts';
+import { beginRead } from '../../domain/transfer/reading.ts';
 import type { TransferRow } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { readSegments } from '../sealing/segment-reader.ts';
 import { decideAndCommit } from '../store-helpers.ts';
-import { deleteBlob, dropBytes } from '../upload/dispose.ts';
 import { linkAudit } from './audit.ts';
 import { claimHash } from './claim-link.ts';
 import { type FoundLink, findLink } from './find-link.ts';
+import type { OpenReadEntry } from './open-reads.ts';
+import { type ReadEnding, recordEnding, renew } from './record-ending.ts';
 import { readRefusal } from './refusal.ts';
 
 export interface ReadRequest {
@@ -20,20 +21,21 @@ export interface ReadRequest {
   from: string;
   /** A person pressed the page's button (a form POST). */
   deliberate?: boolean;
-  /** Which bytes of this file are wanted; throws for a range outside it. */
-  range(row: TransferRow): { from: number; to: number };
+  /** Which bytes of this file are wanted, and whether an end was named; throws for a range outside it. */
+  range(row: TransferRow): { from: number; to: number; openEnded: boolean };
 }
-
-/** How a request for bytes ended, as far as the connection can tell (see EndRead). */
-export type ReadEnding = 'proven' | 'unproven' | 'broken';
 
 export interface OpenRead extends FoundLink {
   from: number;
   to: number;
   /** Plaintext of `[from, to)`, each piece authenticated. */
   body: AsyncIterable<Uint8Array>;
-  /** Bytes keep flowing: call it now and then, so that the lease lives. */
-  alive(): void;
+  /** Bytes moved: `handed` of them are with the socket by now. Keeps the lease alive. */
+  moved(handed: number): void;
+  /** How to break this read off: its reader may come back before its dead connection is noticed. */
+  onCut(cut: () => void): void;
+  /** The client has closed and `end` will follow within moments: others who ask wait for it. */
+  closing(): void;
   /** Must be called once, with the bytes handed to the socket. Resolves to the transfer as it then stands. */
   end(ending: ReadEnding, bytesHanded: number): Promise<TransferRow>;
 }
@@ -41,58 +43,103 @@ export interface OpenRead extends FoundLink {
 /** Begins to read a link's bytes: takes or joins the lease, and says how it must be ended. */
 export async function readLink(deps: Deps, tokenText: string, request: ReadRequest): Promise<OpenRead> {
   const via = request.claim === null ? 'implicit' : 'claim';
-  const leaseHash =
-    request.claim === null
-      ? toBase64url(deps.crypto.sha256(utf8(`reader ${request.readerTag}`)))
-      : claimHash(deps, request.claim);
+  const leaseHash = request.claim === null ? readerHash(deps, request.readerTag) : claimHash(deps, request.claim);
+  const { open } = deps.endings;
 
   const begun = await decideAndCommit(deps.store, async () => {
-    const found = await findLink(deps, tokenText);
-    const nowMs = deps.clock.nowMs();
+    let found = await findLink(deps, tokenText);
+    const { id } = found.row;
+    const ask = { via, leaseHash, deliberate: request.deliberate === true, nowMs: deps.clock.nowMs() } as const;
     // A state that refuses every reader is told before a range that does not fit.
-    const deliberate = request.deliberate === true;
-    const probe = beginRead(found.row, { via, leaseHash, from: 0, deliberate, nowMs });
-    const range = probe.ok || probe.code === 'transfer_leased' ? request.range(found.row) : { from: 0, to: 0 };
-    const outcome = beginRead(found.row, { via, leaseHash, from: range.from, deliberate, nowMs });
+    const probe = beginRead(found.row, { ...ask, from: 0, openEnded: true });
+    const fits = probe.ok || probe.code === 'transfer_leased';
+    const range = fits ? request.range(found.row) : { from: 0, to: 0, openEnded: true };
+    if (range.from > 0) {
+      await open.preemptIdle(id, { leaseHash, monotonicMs: deps.clock.monotonicMs() });
+      found = await findLink(deps, tokenText);
+    }
+    const outcome = beginRead(found.row, { ...ask, ...range, live: open.handed(id, leaseHash) });
     if (!outcome.ok) throw readRefusal(found.row, outcome);
     const strict = outcome.transfer.burn === 'on-first-byte';
-    const row = strict ? burnOnFirstByte(outcome.transfer, nowMs) : outcome.transfer;
-    const audit = strict
-      ? [linkAudit(row, nowMs, { action: 'transfer.delivered', from: request.from, detail: { by: 'first-byte' } })]
-      : [];
+    const row = strict ? burnOnFirstByte(outcome.transfer, ask.nowMs) : outcome.transfer;
+    const told = { action: 'transfer.delivered', from: request.from, detail: { by: 'first-byte' } };
     return {
-      answer: { ...found, ...range, row },
-      writes: [{ kind: 'update', table: 'transfers', row, expectVersion: found.row.version }, ...audit],
+      answer: { ...found, from: range.from, to: range.to, row },
+      writes: [
+        { kind: 'update', table: 'transfers', row, expectVersion: found.row.version },
+        ...(strict ? [linkAudit(row, ask.nowMs, told)] : []),
+      ],
     };
   });
+  return openRead(deps, begun, { via, leaseHash, reader: request.from });
+}
 
-  const context: ReadContext = { deps, id: begun.row.id, via, leaseHash, begun, reader: request.from };
+/** Plain GETs of one reader are told by its address and User-Agent; neither is kept. */
+function readerHash(deps: Deps, readerTag: string): string {
+  return toBase64url(deps.crypto.sha256(utf8(`reader ${readerTag}`)));
+}
+
+function openRead(
+  deps: Deps,
+  begun: FoundLink & { from: number; to: number },
+  lease: { via: 'claim' | 'implicit'; leaseHash: string; reader: string },
+): OpenRead {
+  const { id, lease_seconds: leaseSeconds } = begun.row;
+  const context = { deps, id, ...lease, begun };
+  const done = deferred();
+  const entry: OpenReadEntry = {
+    leaseHash: lease.leaseHash,
+    from: begun.from,
+    handed: 0,
+    movedAtMs: deps.clock.monotonicMs(),
+    cut: () => {},
+    ended: done.promise,
+  };
+  deps.endings.open.add(id, entry);
+
+  const renewEveryMs = (leaseSeconds * 1000) / 3;
   let renewing = false;
-  let renewAtMs = deps.clock.monotonicMs() + (begun.row.lease_seconds * 1000) / 3;
+  let renewAtMs = entry.movedAtMs + renewEveryMs;
   return {
     ...begun,
     body: bodyOf(deps, begun),
-    alive() {
-      if (renewing || deps.clock.monotonicMs() < renewAtMs) return;
+    moved(handed) {
+      entry.handed = handed;
+      entry.movedAtMs = deps.clock.monotonicMs();
+      if (renewing || entry.movedAtMs < renewAtMs) return;
       renewing = true;
-      renewAtMs = deps.clock.monotonicMs() + (begun.row.lease_seconds * 1000) / 3;
+      renewAtMs = entry.movedAtMs + renewEveryMs;
       renew(context)
         .catch((error) => deps.warn('the lease of a read could not be renewed', error))
         .finally(() => {
           renewing = false;
         });
     },
-    end: (ending, bytesHanded) => deps.endings.track(context.id, endOf(context, ending, bytesHanded)),
+    onCut(cut) {
+      entry.cut = cut;
+    },
+    closing() {
+      deps.endings.track(id, done.promise);
+    },
+    end(ending, bytesHanded) {
+      entry.handed = bytesHanded;
+      return deps.endings.track(
+        id,
+        recordEnding(context, ending, bytesHanded).finally(() => {
+          deps.endings.open.remove(id, entry);
+          done.resolve();
+        }),
+      );
+    },
   };
 }
 
-interface ReadContext {
-  deps: Deps;
-  id: TransferRow['id'];
-  via: 'claim' | 'implicit';
-  leaseHash: string;
-  begun: FoundLink & { from: number; to: number };
-  reader: string;
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
 }
 
 async function* bodyOf(deps: Deps, read: FoundLink & { from: number; to: number }): AsyncGenerator<Uint8Array> {
@@ -111,46 +158,4 @@ async function* bodyOf(deps: Deps, read: FoundLink & { from: number; to: number 
     to,
     read: body === null ? stored : inline,
   });
-}
-
-async function renew(context: ReadContext): Promise<void> {
-  const { deps, id, leaseHash } = context;
-  await decideAndCommit(deps.store, async () => {
-    const row = await deps.store.get('transfers', { id });
-    const next = row === null ? null : renewLease(row, { leaseHash, nowMs: deps.clock.nowMs() });
-    if (row === null || next === null) return { answer: null, writes: [] };
-    return { answer: null, writes: [{ kind: 'update', table: 'transfers', row: next, expectVersion: row.version }] };
-  });
-}
-
-async function endOf(context: ReadContext, ending: ReadEnding, bytesHanded: number): Promise<TransferRow> {
-  const { deps, id, via, leaseHash, begun, reader } = context;
-  const row = await decideAndCommit(deps.store, async () => {
-    const current = (await deps.store.get('transfers', { id })) ?? begun.row;
-    const nowMs = deps.clock.nowMs();
-    if (current.delivered_by === 'first-byte' && current.storage === 'inline') {
-      const gone = dropBytes(current);
-      const next = { ...gone.row, version: current.version + 1 };
-      return {
-        answer: next,
-        writes: [{ kind: 'update', table: 'transfers', row: next, expectVersion: current.version }, ...gone.writes],
-      };
-    }
-    const to = begun.from + bytesHanded;
-    const { graceMs } = deps.settings;
-    const next = endRead(current, { via, leaseHash, from: begun.from, to, outcome: ending, graceMs, nowMs });
-    if (next === null) return { answer: current, writes: [] };
-    const gone = next.state === 'burned' ? dropBytes(next) : { row: next, writes: [] };
-    const action = next.state === 'burned' ? 'transfer.delivered' : 'transfer.read';
-    return {
-      answer: gone.row,
-      writes: [
-        { kind: 'update', table: 'transfers', row: gone.row, expectVersion: current.version },
-        ...gone.writes,
-        linkAudit(current, nowMs, { action, from: reader, detail: { ending, from_byte: begun.from, to_byte: to } }),
-      ],
-    };
-  });
-  if (row.state === 'burned') await deleteBlob(deps, row);
-  return row;
 }

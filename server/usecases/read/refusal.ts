@@ -12,13 +12,15 @@ function detailOf(row: TransferRow, refused: ReadRefused): string {
   const at = (ms: number | null) => (ms === null ? 'earlier' : new Date(ms).toISOString());
   switch (refused.code) {
     case 'link_burned':
-      return `This file was read at ${at(row.ended_at_ms)} and is gone: each link works once.`;
+      return `This file was read at ${at(row.ended_at_ms ?? row.grace_until_ms)} and is gone: each link works once.`;
     case 'link_expired':
       return `This link expired at ${at(row.expires_at_ms)} and its file is gone.`;
     case 'link_revoked':
       return `The sender burned this file at ${at(row.ended_at_ms)}, before it was read.`;
     case 'transfer_leased':
-      return `Somebody is reading this file now. If the read breaks, it can be read again in ${refused.retryAfterSeconds ?? 1} s at the latest.`;
+      return row.grace_until_ms === null
+        ? `Somebody is reading this file now. If the read breaks, it can be read again in ${refused.retryAfterSeconds ?? 1} s at the latest.`
+        : `This file was read just now. Unless that reader asks for it again, it is burned at ${at(row.grace_until_ms)}.`;
     case 'transfer_held':
       return `Reading this file failed ${row.attempts} times, so it is held until its owner reopens or burns it.`;
     case 'claim_required':

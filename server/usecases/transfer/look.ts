@@ -1,5 +1,6 @@
 import { PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, type TransferAnswer, type TransferState } from '#sdk/protocol';
 import type { TransferId } from '../../domain/ids.ts';
+import { standing } from '../../domain/transfer/reading.ts';
 import type { Condition } from '../../ports/metadata-store.ts';
 import type { TransferRow } from '../../ports/tables.ts';
 import type { Caller } from '../caller.ts';
@@ -16,6 +17,11 @@ export async function ownTransfer(deps: Deps, caller: Caller, id: TransferId): P
     throw new FuselinkError('not_found', 'There is no such transfer.');
   }
   return row;
+}
+
+/** The receipt of a transfer as it stands now: a lease that has run out is no reader any more. */
+export function receiptOf(deps: Deps, row: TransferRow): TransferAnswer {
+  return transferAnswer(deps, standing(row, deps.clock.nowMs()));
 }
 
 /** A device key sees what its own device sent; account keys and people see the account's. */
@@ -66,7 +72,7 @@ export async function listTransfers(
   const last = page[page.length - 1];
   const more = rows.length > limit && last !== undefined;
   return {
-    transfers: page.map((row) => transferAnswer(deps, row)),
+    transfers: page.map((row) => receiptOf(deps, row)),
     next_cursor: more ? encodeCursor([last.created_at_ms, last.id]) : null,
   };
 }

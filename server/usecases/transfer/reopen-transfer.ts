@@ -1,5 +1,6 @@
 import type { TransferId } from '../../domain/ids.ts';
 import { reopen } from '../../domain/transfer/ending.ts';
+import { standing } from '../../domain/transfer/reading.ts';
 import type { TransferRow } from '../../ports/tables.ts';
 import { auditOf, type Caller, requireWriter } from '../caller.ts';
 import type { Deps } from '../deps.ts';
@@ -12,14 +13,15 @@ export async function reopenTransfer(deps: Deps, caller: Caller, id: TransferId)
   requireWriter(caller);
   return decideAndCommit(deps.store, async () => {
     const current = await ownTransfer(deps, caller, id);
-    const next = reopen(current);
+    const nowMs = deps.clock.nowMs();
+    const next = reopen(standing(current, nowMs));
     if (next === null)
       throw new FuselinkError('conflict', `Expected a transfer that is held, got one that is ${current.state}.`);
     return {
       answer: next,
       writes: [
         { kind: 'update', table: 'transfers', row: next, expectVersion: current.version },
-        auditOf(caller, deps.clock.nowMs(), { action: 'transfer.reopened', subject: id }),
+        auditOf(caller, nowMs, { action: 'transfer.reopened', subject: id }),
       ],
     };
   });

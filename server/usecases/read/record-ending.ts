@@ -1,0 +1,78 @@
+import { endRead, renewLease } from '../../domain/transfer/read-ending.ts';
+import type { TransferRow } from '../../ports/tables.ts';
+import type { Deps } from '../deps.ts';
+import { decideAndCommit } from '../store-helpers.ts';
+import { deleteBlob, dropBytes } from '../upload/dispose.ts';
+import { linkAudit } from './audit.ts';
+
+/** How a request for bytes ended, as far as the connection can tell (see EndRead). */
+export type ReadEnding = 'proven' | 'unproven' | 'broken';
+
+/** A read under way, and whose it is. */
+export interface ReadContext {
+  deps: Deps;
+  id: TransferRow['id'];
+  via: 'claim' | 'implicit';
+  leaseHash: string;
+  /** The row as the read began, and the first byte it asked for. */
+  begun: { row: TransferRow; from: number };
+  /** Address of the reader, for the audit. */
+  reader: string;
+}
+
+/** Bytes still flow: the lease lives on, unless it is another's by now. */
+export async function renew({ deps, id, leaseHash }: ReadContext): Promise<void> {
+  await decideAndCommit(deps.store, async () => {
+    const row = await deps.store.get('transfers', { id });
+    const next = row === null ? null : renewLease(row, { leaseHash, nowMs: deps.clock.nowMs() });
+    if (row === null || next === null) return { answer: null, writes: [] };
+    return { answer: null, writes: [{ kind: 'update', table: 'transfers', row: next, expectVersion: row.version }] };
+  });
+}
+
+/** Records how a request for bytes ended; where that proves delivery the file is burned and its bytes deleted. */
+export async function recordEnding(
+  context: ReadContext,
+  ending: ReadEnding,
+  bytesHanded: number,
+): Promise<TransferRow> {
+  const { deps, id, via, leaseHash, begun, reader } = context;
+  const row = await decideAndCommit(deps.store, async () => {
+    const current = (await deps.store.get('transfers', { id })) ?? begun.row;
+    const nowMs = deps.clock.nowMs();
+    if (current.delivered_by === 'first-byte') return endedStrictRead(current, bytesHanded);
+    const to = begun.from + bytesHanded;
+    const { graceMs } = deps.settings;
+    const next = endRead(current, { via, leaseHash, from: begun.from, to, outcome: ending, graceMs, nowMs });
+    if (next === null) return { answer: current, writes: [] };
+    const gone = next.state === 'burned' ? dropBytes(next) : { row: next, writes: [] };
+    const action = next.state === 'burned' ? 'transfer.delivered' : 'transfer.read';
+    return {
+      answer: gone.row,
+      writes: [
+        { kind: 'update', table: 'transfers', row: gone.row, expectVersion: current.version },
+        ...gone.writes,
+        linkAudit(current, nowMs, { action, from: reader, detail: { ending, from_byte: begun.from, to_byte: to } }),
+      ],
+    };
+  });
+  if (row.state === 'burned') await deleteBlob(deps, row);
+  return row;
+}
+
+/** `burn: on-first-byte`: the burn was written before the first byte; now its bytes go, and the receipt says how many went out. */
+function endedStrictRead(current: TransferRow, bytesHanded: number) {
+  const gone = dropBytes(current);
+  const row: TransferRow = {
+    ...gone.row,
+    bytes_served: current.bytes_served + bytesHanded,
+    version: current.version + 1,
+  };
+  return {
+    answer: row,
+    writes: [
+      { kind: 'update' as const, table: 'transfers' as const, row, expectVersion: current.version },
+      ...gone.writes,
+    ],
+  };
+}
