@@ -54,9 +54,14 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.setNotFoundHandler((request, reply) =>
     raw(request, reply, (req, res) => serveUnknown(req, res, options, ROUTES)),
   );
-  app.setErrorHandler((_error, request, reply) =>
-    raw(request, reply, (req, res) => serveUnknown(req, res, options, ROUTES)),
-  );
+  // A Content-Type that is none makes the framework give up before our handlers, which read bodies of any type.
+  app.setErrorHandler((_error, request, reply) => {
+    const route = ROUTES.find(({ method, path }) => method === request.method && path === request.routeOptions.url);
+    const params = request.params as Record<string, string>;
+    return raw(request, reply, (req, res) =>
+      route === undefined ? serveUnknown(req, res, options, ROUTES) : serve(req, res, { ...options, route, params }),
+    );
+  });
   await app.ready();
   return app;
 }

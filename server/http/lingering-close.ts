@@ -1,8 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** How long, and how many bytes, a client may go on sending after it was refused. */
-const LINGER_MS = 2_000;
+/**
+ * How long, and how many bytes, a client may go on sending after it was refused. Small devices read the answer only
+ * when they have sent everything, some of them slowly: as long as bytes come they are taken, within bounds.
+ */
+const QUIET_MS = 2_000;
+const LINGER_MS = 30_000;
 const LINGER_BYTES_MAX = 16 * 1_048_576;
 
 /**
@@ -14,15 +18,20 @@ export function lingerAfterAnswer(req: IncomingMessage, res: ServerResponse): vo
   res.setHeader('connection', 'close');
   (socket as Socket & { destroySoon(): void }).destroySoon = () => {
     let read = 0;
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-    timer.unref();
-    socket.once('close', () => clearTimeout(timer));
+    const destroy = () => socket.destroy();
+    const quiet = setTimeout(destroy, QUIET_MS);
+    const limit = setTimeout(destroy, LINGER_MS);
+    for (const timer of [quiet, limit]) timer.unref();
+    socket.once('close', () => {
+      clearTimeout(quiet);
+      clearTimeout(limit);
+    });
     req.on('data', (chunk: Buffer) => {
       read += chunk.length;
-      if (read > LINGER_BYTES_MAX) socket.destroy();
+      quiet.refresh();
+      if (read > LINGER_BYTES_MAX) destroy();
     });
-    req.once('end', () => socket.end());
-    socket.once('end', () => socket.destroy());
+    socket.once('end', destroy);
     req.resume();
     socket.end();
   };

@@ -6,7 +6,15 @@ import { deleteKey, getKeys, postKeys } from './routes/keys.ts';
 import { postUpload, putUpload } from './routes/post-upload.ts';
 import { getHealth, getOpenApi, getReady } from './routes/service.ts';
 import { deleteTransfer, getTransfer, getTransfers, postReopen } from './routes/transfers.ts';
-import { deleteUpload, headUpload, optionsUpload, optionsUploads, patchUpload, postUploads } from './routes/uploads.ts';
+import {
+  deleteUpload,
+  headUpload,
+  optionsUpload,
+  optionsUploads,
+  patchUpload,
+  postUploadOverride,
+  postUploads,
+} from './routes/uploads.ts';
 
 /** Every endpoint there is. The router, the OpenAPI document and the security battery are made from this list. */
 export const ROUTES: readonly RouteDef[] = [
@@ -17,6 +25,7 @@ export const ROUTES: readonly RouteDef[] = [
   optionsUpload,
   headUpload,
   patchUpload,
+  postUploadOverride,
   deleteUpload,
   headLink,
   getLink,

@@ -3,7 +3,8 @@ import type { Readable } from 'node:stream';
 import { Busboy, type BusboyFileStream } from '@fastify/busboy';
 import { UPLOAD_FIELDS, type UploadFieldName, type UploadFields } from '../../domain/upload/upload-options.ts';
 import { FuselinkError } from '../../usecases/error.ts';
-import { checkedFields, type UploadSource } from '../../usecases/upload/receive-upload.ts';
+import { checkedFields } from '../../usecases/upload/checks.ts';
+import type { UploadSource } from '../../usecases/upload/receive-upload.ts';
 import { announcedBytes, requestBytes } from './request-body.ts';
 
 /** A form has one file and a handful of short fields; more is a mistake or an attack. */
@@ -19,6 +20,7 @@ interface MultipartContext {
   idempotencyKey: string | undefined;
   announcedSha256: string | null;
   admitted(): void;
+  patience(): Promise<void>;
 }
 
 /**
@@ -33,7 +35,7 @@ export async function openMultipart(req: IncomingMessage, context: MultipartCont
       `Expected at most ${context.bytesMax} bytes, got a form of ${length}.`,
     );
   }
-  const form = new FormReader(req, context.fields);
+  const form = new FormReader(req, context.fields, context.bytesMax + OVERHEAD_BYTES_MAX);
   return {
     bytes: null,
     bytesHint: length,
@@ -42,25 +44,44 @@ export async function openMultipart(req: IncomingMessage, context: MultipartCont
     // With `Expect: 100-continue` not a byte of the form comes before admission, so its fields cannot be known before.
     fieldsBefore: context.fields,
     fieldsAfter: () => form.fields,
-    body: form.fileBytes(),
+    body: form,
     admitted: context.admitted,
+    patience: context.patience,
   };
 }
 
-class FormReader {
+class FormReader implements AsyncIterable<Uint8Array> {
   readonly fields: UploadFields;
-  readonly #req: IncomingMessage;
+  readonly #body: AsyncIterableIterator<Uint8Array>;
+  readonly #bytesMax: number;
+  readonly #headers: IncomingMessage['headers'];
+  /** Fields said in the form itself: each may be said once, and overrides the header of its name. */
+  readonly #said = new Set<UploadFieldName>();
   #error: FuselinkError | null = null;
   #file: BusboyFileStream | null = null;
   #wake: () => void = () => {};
 
-  constructor(req: IncomingMessage, fields: UploadFields) {
-    this.#req = req;
+  constructor(req: IncomingMessage, fields: UploadFields, bytesMax: number) {
+    this.#body = requestBytes(req);
+    this.#headers = req.headers;
+    this.#bytesMax = bytesMax;
     this.fields = { ...fields };
   }
 
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    const bytes = this.#fileBytes();
+    return {
+      next: () => bytes.next(),
+      // The generator may be waiting for a byte that never comes: it is woken with an error instead of asked to stop.
+      return: async () => {
+        this.#fail(new FuselinkError('invalid_body', 'The upload was given up.'));
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
   /** The file's bytes, then silently the rest of the form; throws whatever was wrong with any of it. */
-  async *fileBytes(): AsyncGenerator<Uint8Array, void, void> {
+  async *#fileBytes(): AsyncGenerator<Uint8Array, void, void> {
     const parser = this.#parser();
     let parsed = false;
     parser.on('finish', () => {
@@ -84,10 +105,7 @@ class FormReader {
       }
     }
     while (!parsed && this.#error === null) await this.#woken();
-    if (this.#error !== null) {
-      this.#file?.resume();
-      throw this.#error;
-    }
+    if (this.#error !== null) throw this.#error;
     await pumping;
     if (this.#file === null) {
       throw new FuselinkError(
@@ -120,23 +138,29 @@ class FormReader {
             'invalid_body',
             `Expected a whole multipart/form-data body, got one that is malformed or cut (${messageOf(error)}).`,
           );
+    void this.#body.return?.();
     this.#file?.destroy();
     this.#wake();
   }
 
   async #pump(parser: InstanceType<typeof Busboy>): Promise<void> {
-    for await (const chunk of requestBytes(this.#req)) {
+    let bytes = 0;
+    for await (const chunk of this.#body) {
       if (this.#error !== null) return;
+      bytes += chunk.length;
+      if (bytes > this.#bytesMax) {
+        throw new FuselinkError('payload_too_large', `Expected a form of at most ${this.#bytesMax} bytes, got more.`);
+      }
       if (!parser.write(chunk)) await drained(parser, () => this.#error !== null);
     }
-    parser.end();
+    if (this.#error === null) parser.end();
   }
 
   #parser(): InstanceType<typeof Busboy> {
     let parser: InstanceType<typeof Busboy>;
     try {
       parser = new Busboy({
-        headers: this.#req.headers as { 'content-type': string },
+        headers: this.#headers as { 'content-type': string },
         preservePath: true,
         isPartAFile: (name, _type, filename) => filename !== undefined || name === 'file',
         limits: {
@@ -176,7 +200,7 @@ class FormReader {
       );
       return;
     }
-    if (filename !== undefined && filename !== '') this.fields.filename ??= filename;
+    if (filename !== undefined && filename !== '') this.fields.filename ??= unescapedName(filename);
     if (type !== '') this.fields.content_type ??= type;
     this.#file = stream;
     this.#wake();
@@ -193,7 +217,14 @@ class FormReader {
       );
     } else if (cut) {
       this.#fail(new FuselinkError('invalid_field', `${field}: expected at most ${FIELD_BYTES_MAX} bytes, got more.`));
+    } else if (this.#said.has(field)) {
+      this.#fail(
+        new FuselinkError('invalid_field', `${field}: expected it once, got it twice.`, {
+          errors: [{ field, detail: 'expected it once, got it twice' }],
+        }),
+      );
     } else {
+      this.#said.add(field);
       this.fields[field] = value;
     }
   }
@@ -210,6 +241,11 @@ function drained(parser: NodeJS.EventEmitter, over: () => boolean): Promise<void
     if (over()) resolve();
     else parser.on('drain', done).on('error', done).on('finish', done);
   });
+}
+
+/** The three characters that form data percent-encodes in names [HTML, multipart/form-data]; "100%25" stays itself. */
+function unescapedName(name: string): string {
+  return name.replaceAll('%22', '"').replace(/%0d/gi, '\r').replace(/%0a/gi, '\n');
 }
 
 function shortened(text: string): string {

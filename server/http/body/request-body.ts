@@ -4,18 +4,86 @@ import { FuselinkError } from '../../usecases/error.ts';
 /** JSON bodies are small; anything larger is a mistake. */
 const JSON_BYTES_MAX = 65_536;
 
+/** Bytes held for a reader that is busy, before the client is made to wait. */
+const HELD_BYTES_MAX = 262_144;
+
 /**
  * The bytes of a request's body as they come. Ends only when the body is complete; throws `body_truncated` where the
- * client went away or sent less than it announced.
+ * client went away or sent less than it announced. Unlike Node's own iterator it can be left while it waits for a
+ * byte, and leaving it does not tear down the connection, which has yet to carry the answer.
  */
-export async function* requestBytes(req: IncomingMessage): AsyncGenerator<Uint8Array, void, void> {
-  try {
-    // destroyOnReturn would tear the connection down before an answer can be written.
-    for await (const chunk of req.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
-  } catch (error) {
-    throw truncated(req, error);
+export function requestBytes(req: IncomingMessage): AsyncIterableIterator<Uint8Array> {
+  return new BodyReader(req);
+}
+
+type Pending = { resolve(result: IteratorResult<Uint8Array>): void; reject(error: Error): void };
+
+class BodyReader implements AsyncIterableIterator<Uint8Array> {
+  readonly #req: IncomingMessage;
+  readonly #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  #pending: Pending | null = null;
+  #over: 'complete' | 'left' | Error | null = null;
+
+  constructor(req: IncomingMessage) {
+    this.#req = req;
+    if (req.readableEnded) this.#over = req.complete ? 'complete' : truncated(req, null);
+    else if (req.destroyed) this.#over = truncated(req, req.errored);
+    else req.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onBroken).on('close', this.#onBroken);
   }
-  if (!req.complete) throw truncated(req, null);
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<Uint8Array>> {
+    const chunk = this.#held.shift();
+    if (chunk !== undefined) {
+      this.#heldBytes -= chunk.length;
+      if (this.#heldBytes < HELD_BYTES_MAX / 2 && this.#req.isPaused()) this.#req.resume();
+      return Promise.resolve({ done: false, value: chunk });
+    }
+    if (this.#over instanceof Error) return Promise.reject(this.#over);
+    if (this.#over !== null) return Promise.resolve({ done: true, value: undefined });
+    return new Promise((resolve, reject) => {
+      this.#pending = { resolve, reject };
+    });
+  }
+
+  /** Leaves the rest of the body to whoever writes the answer. */
+  return(): Promise<IteratorResult<Uint8Array>> {
+    this.#held.length = 0;
+    this.#end('left');
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  #onData = (chunk: Buffer): void => {
+    if (this.#pending !== null) {
+      const { resolve } = this.#pending;
+      this.#pending = null;
+      resolve({ done: false, value: chunk });
+      return;
+    }
+    this.#held.push(chunk);
+    this.#heldBytes += chunk.length;
+    if (this.#heldBytes >= HELD_BYTES_MAX) this.#req.pause();
+  };
+
+  #onEnd = (): void => this.#end(this.#req.complete ? 'complete' : truncated(this.#req, null));
+
+  #onBroken = (cause?: unknown): void => this.#end(truncated(this.#req, cause ?? null));
+
+  #end(how: 'complete' | 'left' | Error): void {
+    if (this.#over !== null) return;
+    this.#over = how;
+    const req = this.#req;
+    req.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onBroken).off('close', this.#onBroken);
+    if (how === 'left') req.pause();
+    const pending = this.#pending;
+    this.#pending = null;
+    if (how instanceof Error) pending?.reject(how);
+    else pending?.resolve({ done: true, value: undefined });
+  }
 }
 
 function truncated(req: IncomingMessage, cause: unknown): FuselinkError {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { UPLOAD_FIELDS, type UploadFieldName, type UploadFields } from '../../domain/upload/upload-options.ts';
 import { FuselinkError } from '../../usecases/error.ts';
 import type { UploadSource } from '../../usecases/upload/receive-upload.ts';
+import type { Admitting } from '../continue.ts';
 import { announcedDigest, headerText, oneHeader } from './header-text.ts';
 import { openMultipart } from './multipart.ts';
 import { announcedBytes, requestBytes } from './request-body.ts';
@@ -9,7 +10,7 @@ import { announcedBytes, requestBytes } from './request-body.ts';
 /** An upload as it came: `multipart/form-data`, or the file as the body with everything else in headers. */
 export async function uploadSource(
   req: IncomingMessage,
-  options: { filename?: string | undefined; admitted(): void; bytesMax: number },
+  options: { filename?: string | undefined; admitting: Admitting; bytesMax: number },
 ): Promise<UploadSource> {
   const type = oneHeader(req.headers['content-type']) ?? '';
   refuseEncoded(req);
@@ -18,7 +19,7 @@ export async function uploadSource(
   const common = {
     idempotencyKey: oneHeader(req.headers['idempotency-key']),
     announcedSha256: announcedDigest(req.headers),
-    admitted: options.admitted,
+    ...options.admitting,
   };
   if (/^\s*multipart\//i.test(type)) return openMultipart(req, { ...common, fields, bytesMax: options.bytesMax });
 

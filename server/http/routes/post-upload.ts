@@ -3,9 +3,8 @@ import { UPLOAD_FIELDS } from '../../domain/upload/upload-options.ts';
 import type { Deps } from '../../usecases/deps.ts';
 import { transferAnswer, type UploadResult } from '../../usecases/upload/answers.ts';
 import { receiveUpload } from '../../usecases/upload/receive-upload.ts';
-import { percentDecoded } from '../body/header-text.ts';
 import { headerOf, uploadSource } from '../body/upload-source.ts';
-import { continueOnce } from '../continue.ts';
+import { admitting } from '../continue.ts';
 import type { Answer, RequestContext, RouteDef } from '../route.ts';
 import { jsonResponse } from '../schemas.ts';
 
@@ -101,14 +100,15 @@ export const putUpload: RouteDef = {
     responses,
     errors: ERRORS,
   },
-  handle: (context) => upload(context, percentDecoded(context.params.filename ?? '')),
+  // The router has decoded it: once more would turn a file called "a%20b" into another.
+  handle: (context) => upload(context, context.params.filename ?? ''),
 };
 
 async function upload(context: RequestContext, filename: string | undefined): Promise<Answer> {
   const { deps, req, caller } = context;
   const source = await uploadSource(req, {
     filename,
-    admitted: continueOnce(context),
+    admitting: admitting(context),
     bytesMax: deps.settings.fileBytesMax,
   });
   return uploadAnswer(deps, context.publicUrl, await receiveUpload(deps, caller, source));

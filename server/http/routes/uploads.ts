@@ -12,7 +12,7 @@ import { uploadStatus } from '../../usecases/upload/upload-status.ts';
 import { digestHeader, oneHeader } from '../body/header-text.ts';
 import { announcedBytes, requestBytes } from '../body/request-body.ts';
 import { headerFields } from '../body/upload-source.ts';
-import { continueOnce } from '../continue.ts';
+import { admitting } from '../continue.ts';
 import type { Answer, RequestContext, RouteDef } from '../route.ts';
 
 /** The resumable upload speaks tus 1.0.0 with these extensions. */
@@ -162,6 +162,36 @@ export const deleteUpload: RouteDef = {
     }),
 };
 
+/** For clients that can only GET and POST [tus 1.0, X-HTTP-Method-Override]. */
+export const postUploadOverride: RouteDef = {
+  method: 'POST',
+  path: '/v1/uploads/:secret',
+  auth: 'key',
+  body: 'file',
+  operation: {
+    operationId: 'tusOverride',
+    summary: 'PATCH or DELETE, for clients that can only POST',
+    parameters: [
+      TUS_HEADER,
+      { name: 'X-HTTP-Method-Override', in: 'header', required: true, schema: { enum: ['PATCH', 'DELETE'] } },
+    ],
+    responses: { '204': { description: 'As the method that was meant' } },
+    errors: [...APPEND_ERRORS, 'method_not_allowed', 'transfer_ended'],
+  },
+  handle: async (context) => {
+    const meant = oneHeader(context.req.headers['x-http-method-override'])?.trim().toUpperCase();
+    if (meant === 'PATCH') return patchUpload.handle(context);
+    if (meant === 'DELETE') return deleteUpload.handle(context);
+    throw new FuselinkError(
+      'method_not_allowed',
+      'Expected PATCH, or POST with X-HTTP-Method-Override: PATCH or DELETE.',
+      {
+        headers: { allow: 'HEAD, PATCH, DELETE, OPTIONS' },
+      },
+    );
+  },
+};
+
 /** Every tus answer says its version; a request in another one is refused with ours [tus 1.0, Tus-Resumable]. */
 async function speakingTus(
   context: RequestContext,
@@ -195,6 +225,7 @@ async function create(context: RequestContext): Promise<Answer> {
     fields: { ...headerFields(req), ...parsed.fields },
     idempotencyKey: oneHeader(req.headers['idempotency-key']),
     endToEnd: parsed.endToEnd,
+    patience: admitting(context).patience,
   });
   const secretText = toBase64url(created.secret);
   const location = `${context.publicUrl}/v1/uploads/${secretText}`;
@@ -204,14 +235,22 @@ async function create(context: RequestContext): Promise<Answer> {
   // An empty file is whole as soon as it is begun.
   const complete = created.row.state === 'uploading' && created.row.size === 0;
   if ((withUpload && !created.replayed) || complete) {
-    const { row, result } = await append(context, { secretText, offset: created.row.offset, empty: !withUpload });
+    const { row, result } = await append(context, {
+      secretText,
+      offset: created.row.offset,
+      creating: true,
+      empty: !withUpload,
+    });
     return { status: 201, headers: { ...base, ...progressHeaders(row), ...linkHeaders(context, result) } };
   }
   const finished = created.row.state === 'uploading' ? null : (await uploadStatus(deps, caller, secretText)).result;
   return { status: 201, headers: { ...base, ...progressHeaders(created.row), ...linkHeaders(context, finished) } };
 }
 
-async function append(context: RequestContext, chunk: { secretText: string; offset: number; empty?: boolean }) {
+async function append(
+  context: RequestContext,
+  chunk: { secretText: string; offset: number; creating?: boolean; empty?: boolean },
+) {
   const { deps, caller, req } = context;
   const type = oneHeader(req.headers['content-type'])?.trim().toLowerCase();
   if (chunk.empty !== true && type !== CHUNK_TYPE) {
@@ -222,11 +261,11 @@ async function append(context: RequestContext, chunk: { secretText: string; offs
   }
   return appendUpload(deps, caller, {
     ...chunk,
-    size: req.method === 'PATCH' ? wholeHeader(context, 'upload-length') : null,
+    size: chunk.creating === true ? null : wholeHeader(context, 'upload-length'),
     bytes: announcedBytes(req),
     body: requestBytes(req),
     checksum: checksumOf(context),
-    admitted: continueOnce(context),
+    ...admitting(context),
   });
 }
 

@@ -1,66 +1,147 @@
 import type { Subject } from '../../domain/ids.ts';
 
-/** One upload this process is receiving. `signal` says that a newer request wants its place. */
-export interface ActiveUpload {
-  signal: AbortSignalLike;
-  /** Must be called once, however it ends. */
-  done(): void;
-}
-
 /** The part of an AbortSignal that pure code needs. */
 export interface AbortSignalLike {
   readonly aborted: boolean;
+  /** Calls back once, at the abort; at once where it has happened. */
   onAbort(listener: () => void): void;
 }
 
+/** A resumable upload that one request works on alone. */
+export interface Hold {
+  /** Says that a newer request wants the upload. */
+  signal: AbortSignalLike;
+  /** Must be called, however the work ends; more than once does no harm. */
+  release(): void;
+}
+
+/** One upload whose body is being received: it takes memory and a socket. */
+export interface Place {
+  /** Must be called, however the upload ends; more than once does no harm. */
+  release(): void;
+}
+
+/** `new`: counts against the window when it is accepted. `resumed`: goes on with what was counted already. */
+export type PlaceKind = 'new' | 'resumed';
+
+interface Places {
+  new: number;
+  resumed: number;
+  waiting: number;
+  /** Resolves with the next release, and is replaced then. */
+  nextEnd: Promise<void>;
+  announceEnd: () => void;
+}
+
 /**
- * Uploads under way in this process: how many a subject has, and which one holds a name (an upload id, or an
- * idempotency key's hash). A newer request pre-empts the holder, whose peer is most likely gone.
+ * Uploads under way in this process: how many places each subject has taken, and which request works on which
+ * resumable upload. A newer request takes an upload over from the older one, whose peer is most likely gone.
  */
 export class ActiveUploads {
-  readonly #bySubject = new Map<Subject, number>();
-  readonly #byName = new Map<string, { abort(): void; ended: Promise<void> }>();
-
-  count(subject: Subject): number {
-    return this.#bySubject.get(subject) ?? 0;
-  }
+  readonly #places = new Map<Subject, Places>();
+  readonly #holders = new Map<string, { abort(): void; ended: Promise<void> }>();
 
   /** Uploads under way for all subjects: what a graceful stop waits for. */
   get total(): number {
     let sum = 0;
-    for (const count of this.#bySubject.values()) sum += count;
+    for (const places of this.#places.values()) sum += places.new + places.resumed;
     return sum;
   }
 
-  /** Takes a place; where `name` is held, first tells the holder to stop and waits until it has. */
-  async begin(subject: Subject, name: string | null): Promise<ActiveUpload> {
-    if (name !== null) {
-      for (let holder = this.#byName.get(name); holder !== undefined; holder = this.#byName.get(name)) {
-        holder.abort();
-        await holder.ended;
-      }
+  /** Subjects and holders remembered: none once everything has ended. */
+  get remembered(): number {
+    return this.#places.size + this.#holders.size;
+  }
+
+  /** Uploads of the subject whose bodies are being received. */
+  count(subject: Subject): number {
+    const places = this.#places.get(subject);
+    return places === undefined ? 0 : places.new + places.resumed;
+  }
+
+  /** Requests of the subject that wait for a place. */
+  waiting(subject: Subject): number {
+    return this.#places.get(subject)?.waiting ?? 0;
+  }
+
+  /** A place, or null where `max` in all, or `newMax` of those that will count, are taken. */
+  tryPlace(subject: Subject, kind: PlaceKind, limits: { max: number; newMax: number }): Place | null {
+    const taken = this.#placesOf(subject);
+    const full = taken.new + taken.resumed >= limits.max || (kind === 'new' && taken.new >= limits.newMax);
+    if (full) {
+      this.#forgetIfIdle(subject, taken);
+      return null;
     }
-    this.#bySubject.set(subject, this.count(subject) + 1);
-    const signal = new Signal();
-    let release: () => void = () => {};
-    const ended = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    if (name !== null) this.#byName.set(name, { abort: () => signal.abort(), ended });
+    taken[kind]++;
     let over = false;
     return {
-      signal,
-      done: () => {
+      release: () => {
         if (over) return;
         over = true;
-        const left = this.count(subject) - 1;
-        if (left === 0) this.#bySubject.delete(subject);
-        else this.#bySubject.set(subject, left);
-        if (name !== null) this.#byName.delete(name);
-        release();
+        taken[kind]--;
+        const { announceEnd } = taken;
+        Object.assign(taken, nextEnd());
+        announceEnd();
+        this.#forgetIfIdle(subject, taken);
       },
     };
   }
+
+  /** Waits until one of the subject's uploads ends, or `patience` resolves: then `over`. */
+  async placeMayBeFree(subject: Subject, patience: Promise<void>): Promise<'ended' | 'over'> {
+    const taken = this.#placesOf(subject);
+    taken.waiting++;
+    try {
+      return await Promise.race([taken.nextEnd.then(() => 'ended' as const), patience.then(() => 'over' as const)]);
+    } finally {
+      taken.waiting--;
+      this.#forgetIfIdle(subject, taken);
+    }
+  }
+
+  /** Takes the named upload, first telling whoever holds it to stop and waiting until it has. */
+  async hold(name: string): Promise<Hold> {
+    for (let holder = this.#holders.get(name); holder !== undefined; holder = this.#holders.get(name)) {
+      holder.abort();
+      await holder.ended;
+    }
+    const signal = new Signal();
+    let end: () => void = () => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const holder = { abort: () => signal.abort(), ended };
+    this.#holders.set(name, holder);
+    return {
+      signal,
+      release: () => {
+        if (this.#holders.get(name) === holder) this.#holders.delete(name);
+        end();
+      },
+    };
+  }
+
+  #placesOf(subject: Subject): Places {
+    let places = this.#places.get(subject);
+    if (places === undefined) {
+      places = { new: 0, resumed: 0, waiting: 0, ...nextEnd() };
+      this.#places.set(subject, places);
+    }
+    return places;
+  }
+
+  #forgetIfIdle(subject: Subject, places: Places): void {
+    if (places.new + places.resumed + places.waiting > 0) return;
+    if (this.#places.get(subject) === places) this.#places.delete(subject);
+  }
+}
+
+function nextEnd(): Pick<Places, 'nextEnd' | 'announceEnd'> {
+  let announceEnd: () => void = () => {};
+  const promise = new Promise<void>((resolve) => {
+    announceEnd = resolve;
+  });
+  return { nextEnd: promise, announceEnd };
 }
 
 class Signal implements AbortSignalLike {

@@ -2,8 +2,12 @@ import { type WindowState, windowAt } from '../../domain/sliding-window.ts';
 import type { Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
+import type { AbortSignalLike, Place, PlaceKind } from './active-uploads.ts';
 
-/** The subject's upload window as it stands, uploads under way included. For the RateLimit headers and admission. */
+/** Requests of one subject that may wait for a place: they hold a socket each, but no memory. */
+const WAITING_MAX = 128;
+
+/** The subject's upload window as it stands. For the RateLimit headers and admission. */
 export async function uploadWindow(deps: Deps, caller: Pick<Caller, 'subject'>): Promise<WindowState> {
   const row = await deps.store.get('windows', { id: uploadWindowId(caller) });
   const { uploadWindowMs, uploadsPerWindow } = deps.settings;
@@ -25,59 +29,56 @@ export function limitExceeded(deps: Deps, window: WindowState): FuselinkError {
   );
 }
 
+export interface Admission {
+  kind: PlaceKind;
+  /** Resolves when the client should rather be told to come again than be kept waiting for a place. */
+  patience(): Promise<void>;
+  signal?: AbortSignalLike;
+}
+
 /**
- * Whether one more upload may begin, before a byte of its body is read: the window, what is already under way, the
- * announced size, and the account's quota.
+ * A place for one more body, before a byte of it is read. Where all are taken it waits a little: a burst within the
+ * limit is then served instead of refused, and what is beyond the limit is told so exactly, once the uploads before
+ * it have been counted.
  */
-export async function admitUpload(
-  deps: Deps,
-  caller: Caller,
-  announced: { bytes: number | null; counts: boolean },
-): Promise<void> {
-  const { settings, active } = deps;
-  refuseOversize(deps, announced.bytes);
-  if (announced.counts) {
-    const window = await uploadWindow(deps, caller);
-    const underWay = active.count(caller.subject);
-    if (window.remaining === 0) throw limitExceeded(deps, window);
-    if (underWay >= settings.uploadsInFlightMax || underWay >= window.remaining) {
-      throw new FuselinkError(
-        'too_many_in_flight',
-        `Expected at most ${Math.min(settings.uploadsInFlightMax, window.remaining)} uploads at the same time, got one more.`,
-        { retryAfterSeconds: 1 },
-      );
+export async function takePlace(deps: Deps, caller: Caller, admission: Admission): Promise<Place> {
+  const { active, settings } = deps;
+  let patience: Promise<void> | null = null;
+  for (;;) {
+    let newMax = Number.POSITIVE_INFINITY;
+    if (admission.kind === 'new') {
+      const window = await uploadWindow(deps, caller);
+      if (window.remaining === 0) throw limitExceeded(deps, window);
+      newMax = window.remaining;
     }
+    if (admission.signal?.aborted) throw preempted();
+    const place = active.tryPlace(caller.subject, admission.kind, { max: settings.uploadsInFlightMax, newMax });
+    if (place !== null) return place;
+    if (active.waiting(caller.subject) >= WAITING_MAX) throw tooManyInFlight(deps);
+    patience ??= admission.patience();
+    if ((await active.placeMayBeFree(caller.subject, patience)) === 'over') throw tooManyInFlight(deps);
   }
-  await refuseOverQuota(deps, caller, announced.bytes ?? 0);
+}
+
+function tooManyInFlight(deps: Deps): FuselinkError {
+  return new FuselinkError(
+    'too_many_in_flight',
+    `Expected at most ${deps.settings.uploadsInFlightMax} uploads at the same time, and no more than the minute still allows; got one more.`,
+    { retryAfterSeconds: 1 },
+  );
+}
+
+export function preempted(): FuselinkError {
+  return new FuselinkError(
+    'upload_preempted',
+    'A newer request for the same upload took over; go on from the offset that HEAD tells.',
+  );
 }
 
 /** Throws `payload_too_large` where more bytes are announced (or have come) than a file may have. */
 export function refuseOversize(deps: Deps, bytes: number | null): void {
   const max = deps.settings.fileBytesMax;
   if (bytes !== null && bytes > max) {
-    throw new FuselinkError(
-      'payload_too_large',
-      `Expected at most ${max} bytes, got ${bytes === max + 1 ? 'more' : bytes}.`,
-    );
-  }
-}
-
-/** Throws `quota_exceeded` where the account's unread files and this one together pass its quota. */
-async function refuseOverQuota(deps: Deps, caller: Caller, bytes: number): Promise<void> {
-  const account = await deps.store.get('accounts', { id: caller.accountId });
-  const quota = account?.settings.quota_bytes;
-  if (quota === undefined) return;
-  const { sum } = await deps.store.count('transfers', {
-    where: [
-      ['account_id', '=', caller.accountId],
-      ['state', 'in', ['uploading', 'ready', 'claimed']],
-    ],
-    sum: 'offset',
-  });
-  if (sum + bytes > quota) {
-    throw new FuselinkError(
-      'quota_exceeded',
-      `Expected at most ${quota} bytes of unread files, got ${sum} and ${bytes} more.`,
-    );
+    throw new FuselinkError('payload_too_large', `Expected at most ${max} bytes, got more (${bytes}).`);
   }
 }

@@ -3,10 +3,12 @@ import { type Caller, requireWriter } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import type { AbortSignalLike } from './active-uploads.ts';
-import { refuseOversize } from './admission.ts';
+import { preempted, refuseOversize, takePlace } from './admission.ts';
 import { type UploadResult, uploadResult } from './answers.ts';
-import { findUpload, refuseEnded } from './find-upload.ts';
+import { findUpload, refuseEnded, uploadHoldName } from './find-upload.ts';
+import { type Room, refuseOverQuota, roomOf } from './quota.ts';
 import { ResumableIntake } from './resumable-intake.ts';
+import { untilAborted } from './until-aborted.ts';
 
 export interface AppendUpload {
   secretText: string;
@@ -20,6 +22,8 @@ export interface AppendUpload {
   /** `Upload-Checksum`: digests of the chunk are compared before any of it counts. */
   checksum: { algorithm: string; hash: { update(bytes: Uint8Array): void }; matches(): boolean } | null;
   admitted(): void;
+  /** Resolves when the client should rather be told to come again than be kept waiting for a place. */
+  patience(): Promise<void>;
 }
 
 export interface AppendResult {
@@ -37,7 +41,7 @@ export async function appendUpload(deps: Deps, caller: Caller, request: AppendUp
   requireWriter(caller);
   const first = await findUpload(deps, caller, request.secretText);
   refuseEnded(deps, first.row);
-  const active = await deps.active.begin(caller.subject, `upload ${first.row.upload_id}`);
+  const hold = await deps.active.hold(uploadHoldName(first.row));
   try {
     const { row, secrets } = await findUpload(deps, caller, request.secretText);
     refuseEnded(deps, row);
@@ -47,51 +51,73 @@ export async function appendUpload(deps: Deps, caller: Caller, request: AppendUp
     refuseOversize(deps, request.offset + (request.bytes ?? 0));
     if (size !== null && request.bytes !== null && request.offset + request.bytes > size)
       throw beyondLength(size, request);
-    request.admitted();
-    if (row.state !== 'uploading') return { row, result: uploadResult(deps, row, secrets.token, false) };
-
-    const intake = await ResumableIntake.open(deps, { row, size, secrets, caller });
-    await receive(deps, intake, { ...request, size }, active.signal);
-    if (intake.offset !== size) return { row: intake.row, result: null };
-    const ready = await intake.complete();
-    return { row: ready, result: uploadResult(deps, ready, secrets.token, false) };
+    const { patience } = request;
+    const place = await takePlace(deps, caller, { kind: 'resumed', patience, signal: hold.signal });
+    try {
+      if (row.state !== 'uploading') return { row, result: uploadResult(deps, row, secrets.token, false) };
+      const room = row.size === null ? await roomOf(deps, caller.accountId) : null;
+      if (room !== null) refuseOverQuota(room, (size ?? request.offset + (request.bytes ?? 0)) - row.offset);
+      request.admitted();
+      const intake = await ResumableIntake.open(deps, { row, size, secrets, caller });
+      return await receive(deps, intake, { ...request, size, room, token: secrets.token }, hold.signal);
+    } finally {
+      place.release();
+    }
   } finally {
-    active.done();
+    hold.release();
   }
 }
+
+type Receiving = AppendUpload & { room: Room | null; token: Uint8Array };
 
 /** Reads the chunk; on any break keeps what came (or, with a checksum, nothing of it) and lets the error through. */
 async function receive(
   deps: Deps,
   intake: ResumableIntake,
-  request: AppendUpload,
+  request: Receiving,
   signal: AbortSignalLike,
-): Promise<void> {
+): Promise<AppendResult> {
   const { size, checksum } = request;
   try {
-    for await (const chunk of request.body) {
-      if (signal.aborted)
-        throw new FuselinkError(
-          'upload_preempted',
-          'A newer request for this upload took over; go on from its offset.',
-        );
-      if (size !== null && intake.offset + chunk.length > size) throw beyondLength(size, request);
-      refuseOversize(deps, intake.offset + chunk.length);
-      checksum?.hash.update(chunk);
-      await intake.push(chunk, { mayCheckpoint: checksum === null });
-    }
-    if (checksum !== null && !checksum.matches()) {
-      throw new FuselinkError(
-        'tus_checksum_mismatch',
-        `Expected a chunk with the announced ${checksum.algorithm}, got another; nothing of it was kept.`,
-      );
-    }
+    await takeBytes(deps, intake, request, signal);
   } catch (error) {
     if (checksum === null) await keepOrAbandon(deps, intake);
     else await intake.abandon();
     throw error;
   }
-  if (intake.offset !== size) await intake.keep();
+  try {
+    if (intake.offset !== size) {
+      await intake.keep();
+      return { row: intake.row, result: null };
+    }
+    const ready = await intake.complete();
+    return { row: ready, result: uploadResult(deps, ready, request.token, false) };
+  } catch (error) {
+    await intake.abandon();
+    throw error;
+  }
+}
+
+async function takeBytes(
+  deps: Deps,
+  intake: ResumableIntake,
+  request: Receiving,
+  signal: AbortSignalLike,
+): Promise<void> {
+  const { size, checksum, room } = request;
+  for await (const chunk of untilAborted(request.body, signal, preempted)) {
+    if (size !== null && intake.offset + chunk.length > size) throw beyondLength(size, request);
+    refuseOversize(deps, intake.offset + chunk.length);
+    if (room !== null) refuseOverQuota(room, intake.offset + chunk.length - request.offset);
+    checksum?.hash.update(chunk);
+    await intake.push(chunk, { mayCheckpoint: checksum === null });
+  }
+  if (checksum !== null && !checksum.matches()) {
+    throw new FuselinkError(
+      'tus_checksum_mismatch',
+      `Expected a chunk with the announced ${checksum.algorithm}, got another; nothing of it was kept.`,
+    );
+  }
 }
 
 /** Keeping may itself fail (a full disk, say): the client then goes on from what was durable before. */
@@ -106,9 +132,10 @@ async function keepOrAbandon(deps: Deps, intake: ResumableIntake): Promise<void>
 
 function agreedSize(row: TransferRow, said: number | null): number | null {
   if (said === null || row.size === said) return row.size;
-  if (row.size === null) return said;
-  throw new FuselinkError('invalid_field', `Upload-Length: expected ${row.size}, as at creation, got ${said}.`, {
-    errors: [{ field: 'upload-length', detail: `expected ${row.size}, got ${said}` }],
+  if (row.size === null && said >= row.offset) return said;
+  const expected = row.size === null ? `at least the ${row.offset} bytes that are here` : `${row.size}, as said before`;
+  throw new FuselinkError('invalid_field', `Upload-Length: expected ${expected}, got ${said}.`, {
+    errors: [{ field: 'upload-length', detail: `expected ${expected}, got ${said}` }],
   });
 }
 

@@ -42,6 +42,11 @@ export class BodyIntake {
     return this.#bytes;
   }
 
+  /** Bytes the quota already counts for this upload: what its row announces. */
+  get reservedBytes(): number {
+    return this.#announced ? (this.#row.size ?? 0) : 0;
+  }
+
   async push(chunk: Uint8Array): Promise<void> {
     this.#bytes += chunk.length;
     this.#hash.update(chunk);

@@ -1,13 +1,15 @@
 import { segmentBytesFor } from '../../domain/upload/segments.ts';
-import type { UploadFields } from '../../domain/upload/upload-options.ts';
+import type { UploadFields, UploadOptions } from '../../domain/upload/upload-options.ts';
 import type { TransferRow } from '../../ports/tables.ts';
 import { auditOf, type Caller, requireWriter, whileKeyHolds } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { linkSecrets, TOKEN_BYTES, tokenOfUpload, uploadIdOf } from '../sealing/link.ts';
-import { admitUpload, limitExceeded, uploadWindow, uploadWindowId } from './admission.ts';
-import { findIdempotent, idempotentToken, newIdempotency, newTransfer } from './new-transfer.ts';
-import { checkedFields, checkedIdempotencyKey, stillValidKey } from './receive-upload.ts';
+import { limitExceeded, refuseOversize, takePlace, uploadWindow, uploadWindowId } from './admission.ts';
+import { checkedFields, checkedIdempotencyKey, stillValidKey } from './checks.ts';
+import { findIdempotent, idempotentToken, newIdempotency } from './idempotency.ts';
+import { newTransfer } from './new-transfer.ts';
+import { refuseOverQuota, roomOf } from './quota.ts';
 
 export interface CreateUpload {
   /** Bytes in all; null for `Upload-Defer-Length: 1`. */
@@ -15,6 +17,8 @@ export interface CreateUpload {
   fields: UploadFields;
   idempotencyKey: string | undefined;
   endToEnd: boolean;
+  /** Resolves when the client should rather be told to come again than be kept waiting for a place. */
+  patience(): Promise<void>;
 }
 
 export interface CreatedUpload {
@@ -35,7 +39,22 @@ export async function createUpload(deps: Deps, caller: Caller, request: CreateUp
   const known = key === null ? null : await findIdempotent(deps, caller, key);
   if (key !== null && known !== null) return repeated(deps, caller, { key, known, size: request.size });
 
-  await admitUpload(deps, caller, { bytes: request.size, counts: true });
+  refuseOversize(deps, request.size);
+  refuseOverQuota(await roomOf(deps, caller.accountId), request.size ?? 0);
+  const place = await takePlace(deps, caller, { kind: 'new', patience: request.patience });
+  try {
+    return await begin(deps, caller, { ...request, options, key });
+  } finally {
+    place.release();
+  }
+}
+
+async function begin(
+  deps: Deps,
+  caller: Caller,
+  request: CreateUpload & { options: UploadOptions; key: string | null },
+): Promise<CreatedUpload> {
+  const { key, options, size } = request;
   const idempotency = key === null ? null : newIdempotency(deps, caller, key);
   const secret = idempotency?.token ?? deps.random.bytes(TOKEN_BYTES);
   const secrets = linkSecrets(deps.crypto, tokenOfUpload(deps.crypto, secret));
@@ -44,8 +63,8 @@ export async function createUpload(deps: Deps, caller: Caller, request: CreateUp
     ...newTransfer(deps, caller, {
       secrets,
       options,
-      segmentBytes: segmentBytesFor(request.size),
-      size: request.size,
+      segmentBytes: segmentBytesFor(size),
+      size,
       idempotency,
       endToEnd: request.endToEnd,
     }),
@@ -54,17 +73,20 @@ export async function createUpload(deps: Deps, caller: Caller, request: CreateUp
     upload_deadline_ms: nowMs + deps.settings.resumableTtlMs,
   };
   const { uploadsPerWindow, uploadWindowMs } = deps.settings;
-  const outcome = await deps.store.commit([
-    { kind: 'insert', table: 'transfers', row },
-    ...whileKeyHolds(caller),
-    { kind: 'take', id: uploadWindowId(caller), atMs: nowMs, windowMs: uploadWindowMs, max: uploadsPerWindow },
-    auditOf(caller, nowMs, { action: 'upload.begun', subject: row.id, detail: { size: row.size } }),
-  ]);
-  if (outcome.ok) return { row, secret, replayed: false };
-  if (outcome.reason === 'window-full') throw limitExceeded(deps, await uploadWindow(deps, caller));
-  await stillValidKey(deps, caller);
-  // A twin of this request (same Idempotency-Key) was first, or the key moved on: what is there now decides.
-  return createUpload(deps, caller, request);
+  for (let holder = caller; ; ) {
+    const outcome = await deps.store.commit([
+      { kind: 'insert', table: 'transfers', row },
+      ...whileKeyHolds(holder),
+      { kind: 'take', id: uploadWindowId(caller), atMs: nowMs, windowMs: uploadWindowMs, max: uploadsPerWindow },
+      auditOf(caller, nowMs, { action: 'upload.begun', subject: row.id, detail: { size: row.size } }),
+    ]);
+    if (outcome.ok) return { row, secret, replayed: false };
+    if (outcome.reason === 'window-full') throw limitExceeded(deps, await uploadWindow(deps, caller));
+    // A twin of this request was first: it is its repeat.
+    const known = outcome.reason === 'exists' && key !== null ? await findIdempotent(deps, caller, key) : null;
+    if (key !== null && known !== null) return repeated(deps, caller, { key, known, size });
+    holder = { ...caller, key: await stillValidKey(deps, caller) };
+  }
 }
 
 function repeated(

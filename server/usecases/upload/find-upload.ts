@@ -33,3 +33,8 @@ export function refuseEnded(deps: Deps, row: TransferRow): void {
     throw new FuselinkError('upload_gone', `This upload has ended: its file was ${row.state}.`);
   }
 }
+
+/** What requests for one upload hold one after the other. */
+export function uploadHoldName(row: TransferRow): string {
+  return `upload ${row.upload_id}`;
+}

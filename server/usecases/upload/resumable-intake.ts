@@ -10,7 +10,8 @@ import type { LinkSecrets } from '../sealing/link.ts';
 import { openSegment, readSegments } from '../sealing/segment-reader.ts';
 import { SegmentWriter } from '../sealing/segment-writer.ts';
 import { openMeta, sealMeta } from '../sealing/transfer-meta.ts';
-import { preempted, stillValidKey } from './receive-upload.ts';
+import { preempted } from './admission.ts';
+import { stillValidKey } from './checks.ts';
 
 type RunningHash = { update(bytes: Uint8Array): void; digest(): Uint8Array };
 

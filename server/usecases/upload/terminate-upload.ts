@@ -3,7 +3,7 @@ import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { revokeTransfer } from '../transfer/revoke-transfer.ts';
 import { BodyIntake } from './body-intake.ts';
-import { findUpload } from './find-upload.ts';
+import { findUpload, uploadHoldName } from './find-upload.ts';
 
 /**
  * Ends a resumable upload for good [tus 1.0 termination]: an unfinished one leaves nothing; a finished one is burned
@@ -12,13 +12,13 @@ import { findUpload } from './find-upload.ts';
 export async function terminateUpload(deps: Deps, caller: Caller, secretText: string): Promise<void> {
   requireWriter(caller);
   const first = await findUpload(deps, caller, secretText);
-  const active = await deps.active.begin(caller.subject, `upload ${first.row.upload_id}`);
+  const hold = await deps.active.hold(uploadHoldName(first.row));
   try {
     const { row } = await findUpload(deps, caller, secretText);
     if (row.state === 'uploading') await BodyIntake.discardUnfinished(deps, row);
     else if (row.state === 'ready' || row.state === 'claimed') await revokeTransfer(deps, caller, row.id);
     else throw new FuselinkError('upload_gone', `This upload has ended: its file was ${row.state}.`);
   } finally {
-    active.done();
+    hold.release();
   }
 }

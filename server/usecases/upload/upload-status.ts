@@ -2,7 +2,7 @@ import type { TransferRow } from '../../ports/tables.ts';
 import type { Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { type UploadResult, uploadResult } from './answers.ts';
-import { findUpload, refuseEnded } from './find-upload.ts';
+import { findUpload, refuseEnded, uploadHoldName } from './find-upload.ts';
 
 export interface UploadStatus {
   row: TransferRow;
@@ -18,13 +18,13 @@ export async function uploadStatus(deps: Deps, caller: Caller, secretText: strin
   const first = await findUpload(deps, caller, secretText);
   refuseEnded(deps, first.row);
   if (first.row.state !== 'uploading') return finished(deps, first);
-  const active = await deps.active.begin(caller.subject, `upload ${first.row.upload_id}`);
+  const hold = await deps.active.hold(uploadHoldName(first.row));
   try {
     const found = await findUpload(deps, caller, secretText);
     refuseEnded(deps, found.row);
     return found.row.state === 'uploading' ? { row: found.row, result: null } : finished(deps, found);
   } finally {
-    active.done();
+    hold.release();
   }
 }
 
