@@ -21,12 +21,10 @@ function distinctSorted<Value extends object>(values: readonly Value[]): Value[]
 /** Whether the device's table refuses what is not newer; only then may the checker forget stale wishes. */
 export function refusesStale(options: ModelOptions): boolean {
   const { rows } = options.device;
-  const refused = new Set<string>();
-  for (let index = 0; index < rows.count; index++) {
-    const row = rows.at(index);
-    if (row.phases[0] === '*' && row.guards.join() === 'notNewer' && row.actions.length === 0) refused.add(row.event);
-  }
-  return refused.has('wanted') && refused.has('candidate');
+  const all = Array.from({ length: rows.count }, (_, index) => rows.at(index));
+  const refuses = all.some((row) => row.events.join() === 'candidate' && row.guards.join() === 'stale');
+  const taking = all.filter((row) => row.actions.includes('mint') || row.actions.includes('ask'));
+  return refuses && taking.every((row) => row.guards.includes('fresh'));
 }
 
 /** A wish that can bring about nothing: older than every slot, or to be answered by a request that is past itself. */

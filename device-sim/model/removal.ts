@@ -17,7 +17,7 @@ export interface Removal {
 export function deviceRemovals(): Removal[] {
   const rows = deviceRows();
   return rows.map((row, index) => ({
-    row: [row.phases, row.event, row.guards.length > 0 ? row.guards : '-', row.next, row.actions].join(' '),
+    row: [row.phases, row.events, row.guards.length > 0 ? row.guards : '-', row.next, row.actions].join(' '),
     safety: row.safety,
     machines: { device: deviceWith(rows.filter((_, other) => other !== index)) },
   }));

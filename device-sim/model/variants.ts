@@ -27,7 +27,7 @@ export function deviceWith(rows: DeviceRow[], actions: DeviceMachine['actions'] 
 function patchedDevice(start: string, replacement: string, actions: DeviceMachine['actions'] = {}): DeviceMachine {
   const rows = deviceRows();
   const wanted = parseDeviceRow(`${start} = -`);
-  const same = (row: DeviceRow) => [row.phases, row.event, row.guards].join(' ');
+  const same = (row: DeviceRow) => [row.phases, row.events, row.guards].join(' ');
   const at = rows.findIndex((row) => same(row) === same(wanted));
   if (at < 0) throw new RangeError(`expected a device row that begins with "${start}", found none`);
   rows[at] = parseDeviceRow(replacement);
@@ -106,15 +106,15 @@ function variant(name: string, patch: string, change: Partial<ModelOptions>): Va
 export function variants(): Variant[] {
   return [
     variant('one-slot', 'the device writes the candidate over the key it has', {
-      device: patchedDevice('* candidate -', '* candidate - = stageOverBase', overOwnKey),
+      device: patchedDevice('* candidate held', '* candidate - = stageOverBase', overOwnKey),
       source: 'manual',
       storage: 'one-slot',
     }),
     variant('key-used-before-durable', 'the device uses the candidate from memory', {
-      device: patchedDevice('* candidate -', '* candidate - STAGED holdInMemory,register,wake', fromMemory),
+      device: patchedDevice('* candidate held', '* candidate - STAGED holdInMemory,register,wake', fromMemory),
     }),
     variant('roll-back-on-timeout', 'the device takes a timeout for a refusal', {
-      device: patchedDevice('PROVING failed -', 'PROVING failed - SETTLED dropCandidate'),
+      device: patchedDevice('PROVING accepted,unknown,failed -', 'PROVING failed - SETTLED dropCandidate'),
     }),
     variant('candidate-dropped-on-any-401', 'the device takes key_unknown for key_revoked', {
       device: patchedDevice('PROVING unknown candidate', 'PROVING unknown candidate SETTLED dropCandidate'),
@@ -124,7 +124,7 @@ export function variants(): Variant[] {
       server: twoPending(),
     }),
     variant('offer-without-base', 'the device takes any newer offer, and what it believes to be the base', {
-      device: patchedDevice('* candidate -', '* candidate - = stageOnBelievedBase', onOwnBase),
+      device: patchedDevice('* candidate held', '* candidate - = stageOnBelievedBase', onOwnBase),
     }),
     variant('old-key-erased-on-first-200', 'the device purges its base when the candidate is accepted', {
       device: patchedDevice('PROVING accepted candidate', 'PROVING accepted candidate SETTLED dropBase'),

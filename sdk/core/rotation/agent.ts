@@ -20,7 +20,7 @@ export interface DeviceMachine {
 const DEVICE_MACHINE: DeviceMachine = { rows: DEVICE_ROWS, guards: ROTATION_GUARDS, actions: ROTATION_ACTIONS };
 
 function fits(machine: DeviceMachine, row: DeviceRow, state: RotationState, event: RotationEvent): boolean {
-  if (row.event !== '*' && row.event !== event.kind) return false;
+  if (row.events[0] !== '*' && row.events.indexOf(event.kind) < 0) return false;
   if (row.phases[0] !== '*' && row.phases.indexOf(state.phase) < 0) return false;
   for (let i = 0; i < row.guards.length; i++) {
     const guard = machine.guards[row.guards[i] as string] as (typeof ROTATION_GUARDS)[string];

@@ -9,15 +9,13 @@ const plain: RotationAnswer = {
   authentic: true,
   request: 'commit',
   registeredFingerprint: null,
-  wanted: null,
-  settledGeneration: null,
-  recoverableGeneration: null,
+  tells: [],
 };
-const wish = { generation: 3, base: 'K2', source: 'self', recovery: false } as const;
+const wish = { kind: 'wanted', generation: 3, base: 'K2', source: 'self', recovery: false } as const;
 
 test.each<[string, Partial<RotationAnswer>, unknown[]]>([
   ['a committed upload', {}, [{ kind: 'accepted', fingerprint: 'K2' }]],
-  ['the same, vouched for by nobody', { authentic: false, settledGeneration: 2, wanted: wish }, [{ kind: 'failed' }]],
+  ['the same, vouched for by nobody', { authentic: false, tells: [wish] }, [{ kind: 'failed' }]],
   ['another call', { request: 'other' }, []],
   ['a registration', { request: 'register', registeredFingerprint: 'K3' }, [{ kind: 'registered', fingerprint: 'K3' }]],
   ['no answer', { status: 0 }, [{ kind: 'failed' }]],
@@ -39,7 +37,12 @@ test.each<[string, Partial<RotationAnswer>, unknown[]]>([
   ['key_revoked naming nothing', { status: 401, code: 'key_revoked' }, [{ kind: 'unknown', fingerprint: 'K2' }]],
   [
     'key_revoked of a registered key, with a way to recover',
-    { status: 401, code: 'key_revoked', problemFingerprint: 'K2', recoverableGeneration: 4 },
+    {
+      status: 401,
+      code: 'key_revoked',
+      problemFingerprint: 'K2',
+      tells: [{ kind: 'recoverable', generation: 4, base: 'K2' }],
+    },
     [
       { kind: 'revoked', fingerprint: 'K2' },
       { kind: 'recoverable', generation: 4, base: 'K2' },
@@ -48,13 +51,10 @@ test.each<[string, Partial<RotationAnswer>, unknown[]]>([
   ['a 401 to a recovery proof', { status: 401, code: 'key_unknown', usedFingerprint: null }, [{ kind: 'failed' }]],
   [
     'everything told',
-    { settledGeneration: 2, wanted: wish },
-    [
-      { kind: 'accepted', fingerprint: 'K2' },
-      { kind: 'settled', generation: 2 },
-      { kind: 'wanted', ...wish },
-    ],
+    { tells: [{ kind: 'settled', generation: 2 }, wish] },
+    [{ kind: 'accepted', fingerprint: 'K2' }, { kind: 'settled', generation: 2 }, wish],
   ],
+  ["what is not the server's to tell", { tells: [{ kind: 'revoked', fingerprint: 'K2' }], request: 'other' }, []],
 ])('answer: %s → its events, in order', (_name, change, events) => {
   expect(rotationEventsOf({ ...plain, ...change })).toEqual(events);
 });

@@ -1,4 +1,4 @@
-import type { RotationEvent, RotationSource } from './types.ts';
+import type { RotationEvent } from './types.ts';
 
 /** What the agent reads in any answer of the server to this device. Absent parts are null. */
 export interface RotationAnswer {
@@ -15,10 +15,11 @@ export interface RotationAnswer {
   /** `commit`: an upload or status report; `register`: a registration, whose key is `registeredFingerprint`. */
   request: 'commit' | 'register' | 'other';
   registeredFingerprint: string | null;
-  wanted: { generation: number; base: string; source: RotationSource; recovery: boolean } | null;
-  settledGeneration: number | null;
-  recoverableGeneration: number | null;
+  /** What the server tells of the rotation, as it stands in the answer: `settled`, `wanted`, `recoverable`. */
+  tells: RotationEvent[];
 }
+
+const TELLABLE = ['settled', 'wanted', 'recoverable'];
 
 function unknown(answer: RotationAnswer): RotationEvent {
   if (answer.usedFingerprint === null) return { kind: 'failed' };
@@ -49,23 +50,10 @@ export function rotationEventsOf(answer: RotationAnswer): RotationEvent[] {
     events.push({ kind: 'registered', fingerprint: answer.registeredFingerprint });
   }
   if (!answer.authentic) return events;
-  if (answer.settledGeneration !== null) events.push({ kind: 'settled', generation: answer.settledGeneration });
-  const wanted = answer.wanted;
-  if (wanted !== null) {
-    events.push({
-      kind: 'wanted',
-      generation: wanted.generation,
-      base: wanted.base,
-      source: wanted.source,
-      recovery: wanted.recovery,
-    });
-  }
-  if (answer.recoverableGeneration !== null && answer.usedFingerprint !== null) {
-    events.push({
-      kind: 'recoverable',
-      generation: answer.recoverableGeneration,
-      base: answer.usedFingerprint,
-    });
+  for (let i = 0; i < answer.tells.length; i++) {
+    const told = answer.tells[i] as RotationEvent;
+    // Nothing else that a message may hold is the server's to say in this way.
+    if (TELLABLE.indexOf(told.kind) >= 0) events.push(told);
   }
   return events;
 }

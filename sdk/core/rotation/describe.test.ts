@@ -20,7 +20,7 @@ test.each(DEVICE_TABLE)('device table: "%s" → only words that exist', (line) =
   const row = parseDeviceRow(line);
   expect(line.split(' ').length).toBe(row.safety ? 6 : 5);
   for (const phase of row.phases) expect(PHASES).toContain(phase);
-  expect(EVENTS).toContain(row.event);
+  for (const event of row.events) expect(EVENTS).toContain(event);
   expect([...PHASES.slice(1), '=']).toContain(row.next);
   for (const guard of row.guards) expect(Object.keys(ROTATION_GUARDS)).toContain(guard);
   for (const action of row.actions) expect(Object.keys(ROTATION_ACTIONS)).toContain(action);

@@ -10,7 +10,7 @@ export function deviceTableMarkdown(): string {
   for (let i = 0; i < DEVICE_ROWS.count; i++) {
     const row = DEVICE_ROWS.at(i);
     const phase = row.phases[0] === '*' ? 'any' : cell(row.phases);
-    const event = row.event === '*' ? 'any' : cell([row.event]);
+    const event = row.events[0] === '*' ? 'any' : cell(row.events);
     const next = row.next === '=' ? 'stays' : cell([row.next]);
     const safety = row.safety ? 'yes' : '';
     lines.push('| ' + [phase, event, cell(row.guards), next, cell(row.actions), safety].join(' | ') + ' |');

@@ -18,23 +18,14 @@ export function unbootedRotation(): RotationState {
 
 /** A copy that a step may change. */
 export function copyState(state: RotationState): RotationState {
-  return {
-    phase: state.phase,
-    base: state.base,
-    candidate: state.candidate,
-    mirrored: state.mirrored,
-    turn: state.turn,
-    baseRefused: state.baseRefused,
-    recovery: state.recovery,
-    highestGeneration: state.highestGeneration,
-    writing: state.writing,
-    failures: state.failures,
-  };
+  const copy = {} as { [name: string]: unknown };
+  for (const name in state) copy[name] = state[name as keyof RotationState];
+  return copy as unknown as RotationState;
 }
 
 /** The three words of a slot, and nothing else of what was passed: a key must not get into the agent's state. */
-function wordsOf(slot: SlotKey): SlotKey {
-  return { generation: slot.generation, base: slot.base, fingerprint: slot.fingerprint };
+function wordsOf(slot: SlotKey | null): SlotKey | null {
+  return slot && { generation: slot.generation, base: slot.base, fingerprint: slot.fingerprint };
 }
 
 /**
@@ -44,28 +35,27 @@ function wordsOf(slot: SlotKey): SlotKey {
 export function takeSlots(state: RotationState, slots: SlotPair): void {
   const first = slots[0] || null;
   const second = slots[1] || null;
-  const secondIsNewer = first === null || (second !== null && second.generation > first.generation);
+  const secondIsNewer = !first || (second && second.generation > first.generation);
   const newer = secondIsNewer ? second : first;
   const older = secondIsNewer ? first : second;
-  const same = older === null || newer === null || older.fingerprint === newer.fingerprint;
-  const base = same ? newer : older;
-  state.base = base === null ? null : wordsOf(base);
-  state.candidate = same || newer === null ? null : wordsOf(newer);
-  state.mirrored = same && older !== null && newer !== null && older.generation === newer.generation;
+  const same = !older || !newer || older.fingerprint === newer.fingerprint;
+  state.base = wordsOf(same ? newer : older);
+  state.candidate = same ? null : wordsOf(newer);
+  state.mirrored = !!older && !!newer && same && older.generation === newer.generation;
   state.turn = same ? 'base' : 'candidate';
-  if (newer !== null && newer.generation > state.highestGeneration) state.highestGeneration = newer.generation;
+  if (newer && newer.generation > state.highestGeneration) state.highestGeneration = newer.generation;
 }
 
 /** The key the next request is made with. Only for states that hold one. */
 export function keyToSend(state: RotationState): SlotKey {
-  return (state.turn === 'candidate' && state.candidate !== null ? state.candidate : state.base) as SlotKey;
+  return (state.turn === 'candidate' && state.candidate ? state.candidate : state.base) as SlotKey;
 }
 
 export function candidateOrBase(state: RotationState): SlotKey {
-  return (state.candidate !== null ? state.candidate : state.base) as SlotKey;
+  return (state.candidate || state.base) as SlotKey;
 }
 
 /** Whether the event names this key. */
 export function isNamed(key: SlotKey | null, event: RotationEvent): boolean {
-  return key !== null && (event as { fingerprint?: string }).fingerprint === key.fingerprint;
+  return !!key && (event as { fingerprint?: string }).fingerprint === key.fingerprint;
 }

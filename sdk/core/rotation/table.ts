@@ -2,68 +2,52 @@
  * The device's half of key rotation as one table. `stepRotation` executes it, DESIGN.md in this folder renders it, and the
  * model checker searches it and patches it: there is no second copy.
  *
- * A row is `phases event guards next actions [!]`, one space between. The first row that fits is taken; an event that
+ * A row is `phases events guards next actions [!]`, one space between. The first row that fits is taken; an event that
  * no row fits is ignored. `*` is any phase or event, `-` is none, `=` stays in the phase. All guards of a row must hold.
  * `!` marks a safety row: without it the model checker finds a device that is locked out or can never settle.
  *
  * Rows are text because Espruino keeps text in flash and objects in its few kilobytes of RAM.
  */
 export const DEVICE_TABLE = [
-  '* booted noKey EMPTY -',
+  '* booted,written noKey EMPTY -',
   '* booted twoKeys PROVING register,wake !',
-  '* booted - SETTLED wake !',
-  '* provisioned - SETTLED wake !',
-  '* written noKey EMPTY -',
+  '* booted,provisioned - SETTLED wake !',
   '* written staged STAGED register,wake',
   '* written twoKeys PROVING backOff',
   '* written mirrored SETTLED wake',
   '* written - SETTLED backOff',
   '* * busy = -',
-  'STAGED,PROVING wanted sameAsCandidate = register',
-  '* wanted notNewer = -',
-  '* wanted baseNotHeld = -',
-  '* wanted bySelf = mint !',
-  '* wanted byOffer = ask !',
-  '* candidate notNewer = - !',
-  '* candidate baseNotHeld = -',
-  '* candidate - = stage !',
+  'STAGED,PROVING wanted again = register',
+  '* wanted fresh,bySelf = mint !',
+  '* wanted fresh,byOffer = ask !',
+  '* candidate stale = - !',
+  '* candidate held = stage !',
   'STAGED due - = register,backOff',
   'STAGED registered candidate PROVING report !',
-  'PROVING due - = report !',
+  'SETTLED due torn = mirror !',
+  'SETTLED,PROVING,PROVEN,LIMBO due - = report !',
   'PROVING accepted candidate PROVEN useCandidate,report !',
-  'PROVING accepted - = alternate',
   'PROVING unknown candidate = register,alternate',
-  'PROVING unknown - = alternate',
-  'PROVING failed - = alternate',
-  'STAGED,PROVING revoked candidate,baseRefused LIMBO backOff',
+  'PROVING accepted,unknown,failed - = alternate',
+  'STAGED,PROVING revoked candidate,refused LIMBO backOff',
   'STAGED,PROVING,PROVEN revoked candidate SETTLED dropCandidate !',
-  'STAGED,PROVING revoked base = refuseBase,wake',
-  'PROVEN due - = report',
+  'STAGED,PROVING revoked base = refuse,wake',
   'PROVEN accepted - = pace',
-  'PROVEN settled candidateGeneration SETTLED dropBase',
+  'PROVEN settled sameAge SETTLED dropBase',
   'PROVEN revoked base SETTLED dropBase',
-  'PROVEN unknown - = recover,backOff',
-  'PROVEN failed - = backOff',
-  'SETTLED due notMirrored = mirror !',
-  'SETTLED due - = report',
-  'SETTLED revoked base LIMBO refuseBase,backOff',
-  'SETTLED unknown base = recover,backOff',
-  'SETTLED failed - = backOff',
-  'LIMBO due - = report',
-  'LIMBO recoverable notNewer = -',
-  'LIMBO recoverable baseNotHeld = -',
-  'LIMBO recoverable - = mint',
+  'SETTLED,PROVEN unknown - = recover,backOff',
+  'SETTLED,PROVEN failed - = backOff',
+  'SETTLED revoked base LIMBO refuse,backOff',
+  'LIMBO recoverable fresh = mint',
   'LIMBO accepted twoKeys PROVING trust,wake',
   'LIMBO accepted - SETTLED trust,wake',
-  'LIMBO revoked - = alternate',
-  'LIMBO unknown - = alternate',
-  'LIMBO failed - = alternate',
+  'LIMBO revoked,unknown,failed - = alternate',
 ];
 
-/** A row taken apart. `phases`, `guards` and `actions` are lists; `event` may be `*`, `next` may be `=`. */
+/** A row taken apart. `phases`, `events`, `guards` and `actions` are lists; the first phase or event may be `*`, `next` may be `=`. */
 export interface DeviceRow {
   phases: string[];
-  event: string;
+  events: string[];
   guards: string[];
   next: string;
   actions: string[];
@@ -79,7 +63,7 @@ export function parseDeviceRow(line: string): DeviceRow {
   const fields = line.split(' ');
   return {
     phases: wordsOf(fields[0] as string),
-    event: fields[1] as string,
+    events: wordsOf(fields[1] as string),
     guards: wordsOf(fields[2] as string),
     next: fields[3] as string,
     actions: wordsOf(fields[4] as string),

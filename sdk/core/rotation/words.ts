@@ -13,156 +13,129 @@ export const PACE_MS = 900000;
 type Guard = (state: RotationState, event: RotationEvent) => boolean;
 type Action = (state: RotationState, event: RotationEvent, effects: RotationEffect[]) => void;
 
-function generationOf(event: RotationEvent): number {
-  return (event as { generation: number }).generation;
+/** The fields that rows read; the row's event has them. */
+type Fields = { generation: number; base: string; fingerprint: string; source: string; recovery: boolean };
+
+function read(event: RotationEvent): Fields {
+  return event as unknown as Fields;
 }
 
-function baseOf(event: RotationEvent): string {
-  return (event as { base: string }).base;
+function holds(state: RotationState, fingerprint: string): boolean {
+  const base = state.base;
+  const candidate = state.candidate;
+  return !!((base && base.fingerprint === fingerprint) || (candidate && candidate.fingerprint === fingerprint));
+}
+
+function isStale(state: RotationState, event: RotationEvent): boolean {
+  return read(event).generation <= state.highestGeneration;
 }
 
 /** The guards of the table, by name. Pure. */
 export const ROTATION_GUARDS: { [name: string]: Guard } = {
-  busy: function (state) {
-    return state.writing !== null;
-  },
-  noKey: function (state) {
-    return state.base === null;
-  },
-  twoKeys: function (state) {
-    return state.candidate !== null;
-  },
-  staged: function (state) {
-    return state.candidate !== null && state.candidate.fingerprint === state.writing;
-  },
-  mirrored: function (state) {
-    return state.mirrored;
-  },
-  notMirrored: function (state) {
-    return !state.mirrored;
-  },
-  baseRefused: function (state) {
-    return state.baseRefused;
-  },
-  base: function (state, event) {
-    return isNamed(state.base, event);
-  },
-  candidate: function (state, event) {
-    return isNamed(state.candidate, event);
-  },
-  candidateGeneration: function (state, event) {
-    return state.candidate !== null && state.candidate.generation === generationOf(event);
-  },
-  sameAsCandidate: function (state, event) {
+  busy: (state) => state.writing !== null,
+  noKey: (state) => !state.base,
+  twoKeys: (state) => !!state.candidate,
+  /** The candidate that was being written reads back. */
+  staged: (state) => !!state.candidate && state.candidate.fingerprint === state.writing,
+  mirrored: (state) => state.mirrored,
+  torn: (state) => !state.mirrored,
+  /** The server called the base revoked. */
+  refused: (state) => state.baseRefused,
+  base: (state, event) => isNamed(state.base, event),
+  candidate: (state, event) => isNamed(state.candidate, event),
+  sameAge: (state, event) => !!state.candidate && state.candidate.generation === read(event).generation,
+  /** The wish for the candidate at hand. */
+  again: (state, event) => {
     const candidate = state.candidate;
-    return candidate !== null && candidate.generation === generationOf(event) && candidate.base === baseOf(event);
+    return !!candidate && candidate.generation === read(event).generation && candidate.base === read(event).base;
   },
-  notNewer: function (state, event) {
-    return generationOf(event) <= state.highestGeneration;
-  },
-  baseNotHeld: function (state, event) {
-    const wanted = baseOf(event);
-    const isBase = state.base !== null && state.base.fingerprint === wanted;
-    return !isBase && !(state.candidate !== null && state.candidate.fingerprint === wanted);
-  },
-  bySelf: function (_state, event) {
-    return event.kind === 'wanted' && event.source === 'self';
-  },
-  byOffer: function (_state, event) {
-    return event.kind === 'wanted' && event.source === 'offer';
-  },
+  /** Not newer than everything seen since boot. */
+  stale: isStale,
+  /** Its base is in a slot. */
+  held: (state, event) => holds(state, read(event).base),
+  fresh: (state, event) => !isStale(state, event) && holds(state, read(event).base),
+  bySelf: (_state, event) => read(event).source === 'self',
+  byOffer: (_state, event) => read(event).source === 'offer',
 };
 
 function wake(effects: RotationEffect[], delayMsMax: number): void {
   effects.push({ kind: 'wake', delayMsMax: delayMsMax });
 }
 
-function backOff(state: RotationState, _event: RotationEvent, effects: RotationEffect[]): void {
+const backOff: Action = (state, _event, effects) => {
   // 2^20 steps are past the cap; without the bound the power overflows after weeks offline.
   const steps = state.failures > 20 ? 20 : state.failures;
   const wide = BACK_OFF_MS_BASE * 2 ** steps;
   state.failures = steps + 1;
   wake(effects, wide < BACK_OFF_MS_MAX ? wide : BACK_OFF_MS_MAX);
-}
+};
 
-function copyTo(state: RotationState, key: SlotKey, effects: RotationEffect[]): void {
+/** Goes on with this key alone, and copies it over the other slot. */
+function copyOver(state: RotationState, key: SlotKey | null, effects: RotationEffect[]): void {
   state.base = key;
   state.candidate = null;
-  state.mirrored = false;
+  state.mirrored = state.baseRefused = state.recovery = false;
   state.turn = 'base';
-  state.baseRefused = false;
-  state.recovery = false;
-  state.writing = key.fingerprint;
-  effects.push({ kind: 'mirror', fingerprint: key.fingerprint });
+  state.writing = (key as SlotKey).fingerprint;
+  effects.push({ kind: 'mirror', fingerprint: state.writing });
 }
 
 function register(state: RotationState, by: SlotKey | null, effects: RotationEffect[]): void {
   effects.push({
     kind: 'register',
     record: candidateOrBase(state),
-    by: by === null ? null : by.fingerprint,
-    recovery: by === null || state.recovery,
+    by: by && by.fingerprint,
+    recovery: !by || state.recovery,
   });
 }
 
+const backToBase: Action = (state, _event, effects) => copyOver(state, state.base, effects);
+
 /** The actions of the table, by name. Each changes `state`, a copy that the step owns, and adds effects. */
 export const ROTATION_ACTIONS: { [name: string]: Action } = {
-  wake: function (_state, _event, effects) {
-    wake(effects, WAKE_MS_MAX);
-  },
-  pace: function (_state, _event, effects) {
-    wake(effects, PACE_MS);
-  },
+  wake: (_state, _event, effects) => wake(effects, WAKE_MS_MAX),
+  pace: (_state, _event, effects) => wake(effects, PACE_MS),
   backOff: backOff,
-  stage: function (state, event, effects) {
-    const record = { generation: generationOf(event), base: baseOf(event), fingerprint: '' };
-    record.fingerprint = (event as { fingerprint: string }).fingerprint;
+  stage: (state, event, effects) => {
+    const said = read(event);
+    const record = { generation: said.generation, base: said.base, fingerprint: said.fingerprint };
     // A newer generation on the candidate says that the base is done with: what it refused no longer matters.
-    if (state.candidate !== null && state.candidate.fingerprint === record.base) state.baseRefused = false;
+    if (state.candidate && state.candidate.fingerprint === record.base) state.baseRefused = false;
     state.writing = record.fingerprint;
     effects.push({ kind: 'stage', record: record });
   },
-  mint: function (state, event, effects) {
+  mint: (state, event, effects) => {
     state.recovery = event.kind !== 'wanted' || event.recovery;
-    effects.push({ kind: 'mint', generation: generationOf(event), base: baseOf(event) });
+    effects.push({ kind: 'mint', generation: read(event).generation, base: read(event).base });
   },
-  ask: function (_state, event, effects) {
-    effects.push({ kind: 'ask', generation: generationOf(event), by: baseOf(event) });
+  ask: (_state, event, effects) => {
+    effects.push({ kind: 'ask', generation: read(event).generation, by: read(event).base });
   },
-  register: function (state, event, effects) {
+  register: (state, event, effects) => {
     if (event.kind === 'wanted') state.recovery = event.recovery;
     register(state, state.baseRefused ? null : state.base, effects);
   },
-  recover: function (state, _event, effects) {
-    register(state, null, effects);
-  },
-  report: function (state, _event, effects) {
-    const key = keyToSend(state);
+  recover: (state, _event, effects) => register(state, null, effects),
+  report: (state, _event, effects) => {
     const generation = candidateOrBase(state).generation;
-    effects.push({ kind: 'report', by: key.fingerprint, phase: state.phase, generation: generation });
+    effects.push({ kind: 'report', by: keyToSend(state).fingerprint, phase: state.phase, generation: generation });
   },
-  alternate: function (state, event, effects) {
+  alternate: (state, event, effects) => {
     const skipBase = state.baseRefused && state.phase !== 'LIMBO';
-    state.turn = state.candidate !== null && (skipBase || state.turn === 'base') ? 'candidate' : 'base';
+    state.turn = state.candidate && (skipBase || state.turn === 'base') ? 'candidate' : 'base';
     backOff(state, event, effects);
   },
-  refuseBase: function (state) {
+  refuse: (state) => {
     state.baseRefused = true;
-    if (state.candidate !== null) state.turn = 'candidate';
+    if (state.candidate) state.turn = 'candidate';
   },
-  useCandidate: function (state) {
+  useCandidate: (state) => {
     state.turn = 'candidate';
   },
-  trust: function (state) {
+  trust: (state) => {
     state.baseRefused = false;
   },
-  mirror: function (state, _event, effects) {
-    copyTo(state, state.base as SlotKey, effects);
-  },
-  dropCandidate: function (state, _event, effects) {
-    copyTo(state, state.base as SlotKey, effects);
-  },
-  dropBase: function (state, _event, effects) {
-    copyTo(state, state.candidate as SlotKey, effects);
-  },
+  mirror: backToBase,
+  dropCandidate: backToBase,
+  dropBase: (state, _event, effects) => copyOver(state, state.candidate, effects),
 };
