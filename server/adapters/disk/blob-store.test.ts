@@ -2,7 +2,8 @@ import { chmod, mkdir, mkdtemp, open, readdir, rename, rm, stat, symlink, writeF
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { blobStoreContract, pattern, readAll, writeBlob } from '../../ports/blob-store.contract.ts';
+import { pattern, readAll, writeBlob } from '../../ports/blob-bytes.contract.ts';
+import { blobStoreContract } from '../../ports/blob-store.contract.ts';
 import { BlobMissingError, StorageFullError, StorageUnavailableError } from '../../ports/faults.ts';
 import { mountSmallDisk, withoutRootRights } from '../testing/small-disk.ts';
 import { type OpenFile, openDiskBlobs } from './blob-store.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { blobStoreContract, pattern, readAll, writeBlob } from '../../ports/blob-store.contract.ts';
+import { pattern, readAll, writeBlob } from '../../ports/blob-bytes.contract.ts';
+import { blobStoreContract } from '../../ports/blob-store.contract.ts';
 import { StorageFullError } from '../../ports/faults.ts';
 import { createMemoryBlobs } from './blob-store.ts';
 

@@ -1,8 +1,10 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { StorageUnavailableError } from '../../ports/faults.ts';
+import { expectWhole } from '../../ports/metadata-effects.contract.ts';
 import { auditEntry, deviceRow, factRow, transferRow } from '../../ports/metadata-rows.contract.ts';
-import { expectWhole, metadataStoreContract } from '../../ports/metadata-store.contract.ts';
+import { metadataStoreContract } from '../../ports/metadata-store.contract.ts';
 import type { MetadataStore, Write } from '../../ports/metadata-store.ts';
+import { metadataAgreementContract } from '../metadata-agreement.contract.ts';
 import { openPostgresStore } from './metadata-store.ts';
 import { startPostgres, startTcpProxy } from './testing.ts';
 
@@ -19,6 +21,11 @@ if (server === null) {
   metadataStoreContract('postgres metadata', async () => {
     const schema = freshSchema();
     return { open: () => opened(schema), durable: true, dispose: async () => undefined };
+  });
+
+  metadataAgreementContract('postgres metadata', {
+    runs: 15,
+    open: async () => ({ store: await opened(freshSchema()), dispose: async () => undefined }),
   });
 
   describe('postgres metadata, nodes', () => {

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { blobStoreContract, pattern, readAll, writeBlob } from '../../ports/blob-store.contract.ts';
+import { pattern, readAll, writeBlob } from '../../ports/blob-bytes.contract.ts';
+import { blobStoreContract } from '../../ports/blob-store.contract.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
 import { StorageFullError, StorageUnavailableError } from '../../ports/faults.ts';
 import { openS3Blobs, type S3Options } from './blob-store.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { DeviceId, TransferId } from '../../domain/ids.ts';
-import { expectWhole } from '../../ports/metadata-store.contract.ts';
+import { expectWhole } from '../../ports/metadata-effects.contract.ts';
 import { openSqliteStore } from './metadata-store.ts';
 
 const ROUNDS = 4;
