@@ -1,6 +1,6 @@
 import type { Reading } from '../batch/index.ts';
 import { TIME_TRUSTS } from '../batch/index.ts';
-import { copyBytes, crc32, fromAscii, readU32le, readU48le, writeU32le, writeU48le } from '../bytes/index.ts';
+import { crc32, fromAscii, readU32le, readU48le, writeU32le, writeU48le } from '../bytes/index.ts';
 
 /**
  * One record of a segment. A segment is nothing but frames, so that any of them can be lost without the others.
@@ -113,18 +113,6 @@ export function decodeFrame(bytes: Uint8Array, at: number, salt: number): Frame 
     },
     footer: null,
     end: end,
-  };
-}
-
-/** A reading whose bytes no longer depend on the buffer it was read into. */
-export function detachReading(reading: Reading): Reading {
-  return {
-    bytes: copyBytes(reading.bytes, 0, reading.bytes.length),
-    sequence: reading.sequence,
-    boot: reading.boot,
-    monotonicMs: reading.monotonicMs,
-    wallMs: reading.wallMs,
-    trust: reading.trust,
   };
 }
 

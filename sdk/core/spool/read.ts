@@ -22,11 +22,24 @@ export function backlogOf(lane: Lane): number {
   return last ? Math.max(0, last.lastSequence - lane.done) : 0;
 }
 
+/** Gives readings bytes of their own, side by side in one array: the block they were read in will be used again. */
+const own = function (readings: Reading[]): void {
+  let length = 0;
+  for (let i = 0; i < readings.length; i++) length += (readings[i] as Reading).bytes.length;
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (let i = 0; i < readings.length; i++) {
+    const reading = readings[i] as Reading;
+    bytes.set(reading.bytes, at);
+    reading.bytes = bytes.subarray(at, at + reading.bytes.length);
+    at += reading.bytes.length;
+  }
+};
+
 /**
  * The oldest readings of a lane that are not done with, in order, up to a number and up to payload bytes (one reading
  * may be larger), and up to the sequence `through` where a lease says so. Reads one segment at a time; damaged or missing
- * parts are stepped over and show as missing sequences. The readings are views of what was read: use or copy them
- * before the next call.
+ * parts are stepped over and show as missing sequences. The readings are the caller's.
  */
 export function readLane(
   state: SpoolState,
@@ -55,6 +68,7 @@ export function readLane(
       through: through,
     });
     state.damagedBytes += scan.damagedBytes;
+    own(scan.readings);
     for (let j = 0; j < scan.readings.length; j++) {
       const reading = scan.readings[j] as Reading;
       result.readings.push(reading);

@@ -26,7 +26,10 @@ export interface SpoolFault {
  */
 export interface SpoolStorage {
   list(): { name: string; bytes: number }[];
-  /** Up to `length` bytes from an offset, fewer at the end; null when the file cannot be read at all. */
+  /**
+   * Up to `length` bytes from an offset, fewer at the end; null when the file cannot be read at all. The next `read`
+   * may overwrite them.
+   */
   read(name: string, from: number, length: number): Uint8Array | null;
   perform(operations: SpoolOperation[], done: (fault: SpoolFault | null) => void): void;
 }

@@ -49,6 +49,8 @@ export interface FileSpoolStorage extends SpoolStorage {
 export function fileSpoolStorage(folder: string, fileSystem: SpoolFileSystem = nodeFileSystem): FileSpoolStorage {
   /** In the order of last use. */
   const handles = new Map<string, FileHandle>();
+  /** One block for all reads: a new one each time would grow the process by what the collector has not noticed yet. */
+  let block = new Uint8Array(65536);
 
   const forget = async (name: string) => {
     const handle = handles.get(name);
@@ -110,12 +112,12 @@ export function fileSpoolStorage(folder: string, fileSystem: SpoolFileSystem = n
         return null;
       }
       try {
-        const bytes = new Uint8Array(length);
+        if (block.length < length) block = new Uint8Array(length);
         let done = 0;
         for (let got = -1; done < length && got !== 0; done += got) {
-          got = readSync(descriptor, bytes, done, length - done, from + done);
+          got = readSync(descriptor, block, done, length - done, from + done);
         }
-        return bytes.subarray(0, done);
+        return block.subarray(0, done);
       } catch {
         return null;
       } finally {
