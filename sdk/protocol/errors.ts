@@ -84,6 +84,11 @@ export const ERRORS = {
   cross_site_request: { status: 403, title: 'The request came from another site' },
   totp_already_enrolled: { status: 409, title: 'The authenticator is already set up' },
 
+  recipient_key_changed: { status: 409, title: 'This recipient is known with another key' },
+  signing_key_changed: { status: 409, title: 'This device is known with another signing key' },
+  recipient_limit_reached: { status: 400, title: 'There are as many recipients as an account may have' },
+  unsealed_refused: { status: 422, title: 'This account accepts only files that are sealed end to end' },
+
   storage_full: { status: 507, title: 'There is no room for this file' },
   quota_exceeded: { status: 507, title: 'The account has no room for this file' },
   storage_unavailable: { status: 503, title: 'The store cannot be reached' },

@@ -3,3 +3,4 @@ export * from './errors.ts';
 export * from './headers.ts';
 export * from './limits.ts';
 export * from './messages.ts';
+export * from './sealed-file.ts';

@@ -185,3 +185,37 @@ export interface AccountCreatedAnswer {
   recovery_codes: string[];
   setup_secret: string;
 }
+
+/** A key that was replaced: what people who noted its fingerprint should know. */
+export interface EarlierKey {
+  /** 64 hex characters. */
+  fingerprint: string;
+  /** Until when it was the key. */
+  until: string;
+}
+
+/** A public key on file, with its fingerprint in hex (all 32 bytes) and in words people can compare. */
+export interface KeyOnFile {
+  algorithm: string;
+  /** `fuselink_pub1_…` or `fuselink_verify1_…` (sdk/SPEC.md §2.2). */
+  public_key: string;
+  fingerprint: string;
+  fingerprint_words: string;
+  created_at: string;
+  /** The key is another one than before, and nobody has confirmed it yet: compare the words before you rely on it. */
+  alarm: { since: string } | null;
+  /** Newest first. */
+  earlier_keys: EarlierKey[];
+}
+
+/** Somebody files can be sealed to. */
+export interface RecipientAnswer extends KeyOnFile {
+  id: string;
+  email: string;
+}
+
+/** The key with which a device signs what it seals. */
+export interface SigningKeyAnswer extends KeyOnFile {
+  device_id: string;
+  device_name: string;
+}

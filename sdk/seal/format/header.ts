@@ -1,3 +1,4 @@
+import { SEALED_FILE_MAGIC } from '#sdk/protocol';
 import { concat, equalBytes, hex, readU16, u16 } from '../bytes.ts';
 import { SealError } from '../errors.ts';
 import { KEY_BYTES, STANZA_BODY_BYTES_MAX, STANZAS_MAX } from '../limits.ts';
@@ -17,7 +18,7 @@ import { KEY_BYTES, STANZA_BODY_BYTES_MAX, STANZAS_MAX } from '../limits.ts';
  * Eight bytes no text file begins with. The first has its high bit set, CR LF and SUB follow: a transfer that strips
  * bit 7, converts line ends or stops at Ctrl-Z is found at once (PNG's trick).
  */
-export const MAGIC: Uint8Array = Uint8Array.of(0xf5, 0x53, 0x45, 0x41, 0x4c, 0x0d, 0x0a, 0x1a);
+export const MAGIC: Uint8Array = Uint8Array.from(SEALED_FILE_MAGIC);
 /** The one version there is. */
 export const VERSION = 1;
 /** Magic, version, salt: what a stanza is bound to. */

@@ -1,13 +1,12 @@
+import { SEAL_FINGERPRINT_LABEL, SEAL_FINGERPRINT_WORDS } from '#sdk/protocol';
 import { hex, u16, utf8 } from '../bytes.ts';
 import type { SealCrypto } from '../crypto/port.ts';
 import { sha256Of } from '../format/file-keys.ts';
 import { ALGORITHMS, type PublicKey } from './key.ts';
 import { WORDS } from './words.ts';
 
-const LABEL = utf8('fuselink key fingerprint v1');
+const LABEL = utf8(SEAL_FINGERPRINT_LABEL);
 const HEX_BYTES = 16;
-/** 96 bits: finding another key with the same words takes 2^96 key generations. */
-const WORD_COUNT = 12;
 
 /** A public key's fingerprint in three forms. */
 export interface Fingerprint {
@@ -24,6 +23,6 @@ export function fingerprint(crypto: SealCrypto, key: PublicKey): Fingerprint {
   const id = u16(ALGORITHMS[key.algorithm].id);
   const bytes = sha256Of(crypto, [LABEL, Uint8Array.of(0), id, key.publicKey]);
   const groups = hex(bytes.subarray(0, HEX_BYTES)).match(/.{4}/g)!;
-  const words = Array.from(bytes.subarray(0, WORD_COUNT), (byte) => WORDS[byte]!);
+  const words = Array.from(bytes.subarray(0, SEAL_FINGERPRINT_WORDS), (byte) => WORDS[byte]!);
   return { bytes, hex: groups.join(' '), words: words.join('-') };
 }

@@ -1,3 +1,4 @@
+import { SEAL_KEY_CHECK_BYTES, SEAL_KEY_TEXT_LABEL, SEAL_PUBLIC_KEY_PREFIXES } from '#sdk/protocol';
 import { fromBase64url, toBase64url } from '../base64url.ts';
 import { concat, equalBytes, readU16, u16, utf8 } from '../bytes.ts';
 import type { SealCrypto, SealRandom } from '../crypto/port.ts';
@@ -24,15 +25,15 @@ import {
  *   locked   body = log2 N u8 ‖ salt[16] ‖ AES-256-GCM(scrypt(passphrase, salt), nonce 0, aad prefix ‖ algorithm ‖ log2 N ‖ salt, seed)
  */
 const PREFIXES = {
-  recipient: { public: 'fuselink_pub1_', secret: 'fuselink_key1_', locked: 'fuselink_locked1_' },
-  signer: { public: 'fuselink_verify1_', secret: 'fuselink_sign1_', locked: 'fuselink_signlocked1_' },
+  recipient: { public: SEAL_PUBLIC_KEY_PREFIXES.recipient, secret: 'fuselink_key1_', locked: 'fuselink_locked1_' },
+  signer: { public: SEAL_PUBLIC_KEY_PREFIXES.signer, secret: 'fuselink_sign1_', locked: 'fuselink_signlocked1_' },
 } as const satisfies Record<KeyPurpose, Record<KeyForm, string>>;
 
 /** `public` may be shown to anybody; `secret` is the private key itself; `locked` is the private key under a passphrase. */
 export type KeyForm = 'public' | 'secret' | 'locked';
 
-const LABEL = utf8('fuselink key text v1');
-const CHECK_BYTES = 4;
+const LABEL = utf8(SEAL_KEY_TEXT_LABEL);
+const CHECK_BYTES = SEAL_KEY_CHECK_BYTES;
 const SALT_BYTES = 16;
 /** Each salt gives a key of its own that seals one seed: one nonce is enough. */
 const LOCK_NONCE = new Uint8Array(12);
