@@ -8,6 +8,7 @@ import fastify, {
 } from 'fastify';
 import type { Deps } from '../usecases/deps.ts';
 import { EXPECTS_CONTINUE } from './continue.ts';
+import { dialectUrl } from './dialects/paths.ts';
 import type { HttpSettings, RouteDef } from './route.ts';
 import { ROUTES } from './routes.ts';
 import { answerClientError, serve, serveUnknown } from './serve.ts';
@@ -35,6 +36,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     bodyLimit: Number.MAX_SAFE_INTEGER,
     forceCloseConnections: 'idle' as const,
     return503OnClosing: false,
+    rewriteUrl: (req: IncomingMessage) => dialectUrl(req.url ?? '/'),
     routerOptions: { maxParamLength: 4_000, ignoreTrailingSlash: true, ignoreDuplicateSlashes: false },
     clientErrorHandler: answerClientError,
   };
