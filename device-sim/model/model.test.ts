@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { checkModel, isSound, type ModelReport, productSearches } from './check.ts';
-import { productOptions } from './options.ts';
+import { DEVICE_MACHINE, productOptions } from './options.ts';
 import { deviceRemovals, findHarm, serverRemovals } from './removal.ts';
 import { search } from './search.ts';
 import { variants } from './variants.ts';
@@ -58,6 +58,15 @@ test('model: the story of the stale abort → read, proof, old key revoked, writ
     'A request under K2 reaches the server and is committed. PROVEN → IDLE. Now K1 is revoked.',
     'The server stores what it decided for the abort. MINTED → IDLE. Now K2 is revoked.',
   ]);
+});
+
+test('model: an offer as new as the candidate at hand is written again → the proven candidate is lost to a cut', () => {
+  const { guards } = DEVICE_MACHINE;
+  const older: (typeof guards)[string] = (state, event) =>
+    (event as { generation: number }).generation < state.highestGeneration;
+  const device = { ...DEVICE_MACHINE, guards: { ...guards, stale: older } };
+  const { broken } = search({ ...productOptions('offer'), generationMax: 2, device }, 'bricks');
+  expect(broken?.story.some((sentence) => sentence.includes('the power is cut inside the write'))).toBe(true);
 });
 
 test('model: a medium that tears both slots, but is only written to when told → found too', () => {
