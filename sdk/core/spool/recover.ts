@@ -171,6 +171,7 @@ export function recoverSpool(storage: SpoolStorage, options: SpoolOptions, nowMs
     startup: [],
     commit: null,
     flushes: [],
+    faults: 0,
     closing: false,
     nowMs: nowMs,
     damagedBytes: 0,

@@ -49,7 +49,7 @@ export class SpoolRig {
       for (const effect of stepSpool(this.state, next)) {
         this.effects.push(effect);
         if (effect.type === 'recorded') this.outcomes.set(effect.ticket, effect.outcome);
-        if (effect.type === 'flushed') this.flushed.add(effect.ticket);
+        if (effect.type === 'flushed' && effect.durable) this.flushed.add(effect.ticket);
         if (effect.type === 'perform') {
           this.storage.perform(effect.operations, (fault) => {
             queue.push({ type: 'performed', nowMs: this.nowMs, fault });

@@ -114,15 +114,23 @@ export function settleCommit(state: SpoolState, fault: SpoolFault | null, effect
   state.commit = null;
   chargeWear(state.wear, commit.bytes);
   if (!fault) {
+    state.faults = 0;
     for (let i = 0; i < commit.lanes.length; i++) commitLane(state, commit.lanes[i] as CommitLane, effects);
     for (let i = 0; i < commit.flushes.length; i++) {
-      effects.push({ type: 'flushed', ticket: commit.flushes[i] as number });
+      effects.push({ type: 'flushed', ticket: commit.flushes[i] as number, durable: true });
     }
     return;
   }
   effects.push({ type: 'fault', fault: fault });
   const failed = commit.operations[fault.at] as SpoolOperation;
   state.flushes = commit.flushes.concat(state.flushes);
+  state.faults++;
+  if (state.faults >= FAULTS_MAX) {
+    for (let i = 0; i < state.flushes.length; i++) {
+      effects.push({ type: 'flushed', ticket: state.flushes[i] as number, durable: false });
+    }
+    state.flushes = [];
+  }
   const touched = fault.at >= commit.removalsEnd;
   for (let i = 0; i < commit.lanes.length; i++) {
     const part = commit.lanes[i] as CommitLane;

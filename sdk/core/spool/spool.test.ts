@@ -264,6 +264,19 @@ describe('a medium that fails', () => {
     expect(rig.dropped()).toEqual({ storage_fault: 1 });
   });
 
+  test('a medium that fails for good → a flush and a closing end after three tries, as not durable', () => {
+    const rig = new SpoolRig(
+      failing(disk(), (op) => (op === 'sync' ? 'io' : null)),
+      spoolOptions(),
+    );
+    expect(rig.flush()).toBe(false);
+    for (const nowMs of [1000, 2000, 3000, 4000, 5000]) rig.tick(nowMs);
+    rig.step({ type: 'close', nowMs: 6000, ticket: 99 });
+    rig.tick(7000);
+    const settled = rig.effects.filter((effect) => effect.type === 'flushed');
+    expect(settled.map((effect) => effect.durable)).toEqual([false, false]);
+  });
+
   test('files that cannot be removed, snapshots that cannot be written → reported, recording is held and resumes', () => {
     const files = disk();
     let broken = true;

@@ -74,7 +74,7 @@ const pump = function (state: SpoolState, effects: SpoolEffect[]): void {
       return;
     }
     for (let i = 0; commit && i < commit.flushes.length; i++) {
-      effects.push({ type: 'flushed', ticket: commit.flushes[i] as number });
+      effects.push({ type: 'flushed', ticket: commit.flushes[i] as number, durable: true });
     }
   }
   let wakeMs = -1;

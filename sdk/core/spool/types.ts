@@ -145,6 +145,8 @@ export interface SpoolState {
   startup: SpoolOperation[];
   commit: Commit | null;
   flushes: number[];
+  /** Lists of operations in a row that failed. */
+  faults: number;
   closing: boolean;
   nowMs: number;
   /** Damage and faults met since it was opened. */
@@ -208,7 +210,8 @@ export type SpoolEffect =
   /** Hand to `SpoolStorage.perform`, and its answer back as `performed`. */
   | { type: 'perform'; operations: SpoolOperation[] }
   | { type: 'recorded'; ticket: number; outcome: RecordOutcome }
-  | { type: 'flushed'; ticket: number }
+  /** `durable` is false when the medium failed again and again: nothing can be promised then. */
+  | { type: 'flushed'; ticket: number; durable: boolean }
   | { type: 'dropped'; lane: number; reason: DropReason; readings: number }
   | { type: 'fault'; fault: SpoolFault }
   /** A `tick` is wanted then. */

@@ -1,4 +1,4 @@
-export type SpoolErrorCode = 'spool_in_use' | 'spool_closed' | 'spool_folder' | 'spool_invalid_reading';
+export type SpoolErrorCode = 'spool_in_use' | 'spool_closed' | 'spool_folder' | 'spool_not_durable';
 
 /** Why a spool could not be opened or used. Names the path and the remedy. */
 export class SpoolError extends Error {

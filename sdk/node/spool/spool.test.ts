@@ -180,6 +180,27 @@ test('a full disk: ENOSPC from the file system → drop-oldest keeps the newest,
   await spool.close();
 });
 
+test('a sync that fails for good → records are refused as storage_fault, taking says spool_not_durable, closing ends', async () => {
+  const folder = freshFolder();
+  const spool = open(folder);
+  await spool.record(bytes('a'));
+  await spool.close();
+  let nowMs = 0;
+  // A clock that runs: the pauses between tries pass at once.
+  const clock: SpoolClock = { monotonicMs: () => (nowMs += 2000), wallMs: () => 0, trust: () => 'none' };
+  const fileSystem = {
+    ...nodeFileSystem,
+    sync: async () => Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' })),
+  };
+  const broken = open(folder, { fileSystem, clock });
+  expect(await broken.record(bytes('b'))).toEqual({ kept: false, lane: 1, reason: 'storage_fault' });
+  await expect(broken.take(1, ALL)).rejects.toMatchObject({ code: 'spool_not_durable' });
+  await broken.close();
+  const mended = open(folder);
+  expect((await drain(mended))[0]).toBe('a');
+  await mended.close();
+});
+
 test('one process a folder: a second open → spool_in_use; after close, or a dead process’s lock → opens', async () => {
   const folder = freshFolder();
   const spool = open(folder);

@@ -103,15 +103,16 @@ export interface Spool {
   /**
    * The oldest readings of a lane, leased: the range is durable before this resolves, and stays leased until
    * `acknowledge` or `giveUp`. Calling it again before gives the same range. Null when there is nothing to send.
+   * Throws SpoolError `spool_closed`, or `spool_not_durable` when the medium cannot be written: try again later.
    */
   take(lane: number, limits: { count: number; bytes: number }): Promise<LeasedReadings | null>;
   /** The batch has arrived: its readings are done with. */
   acknowledge(batch: LeasedReadings): void;
   /** The batch will never arrive: its readings are counted as dropped for this reason. */
   giveUp(batch: LeasedReadings, reason: DropReason): void;
-  /** Resolves when everything recorded before is durable. */
+  /** Resolves when everything recorded before is durable. Throws SpoolError `spool_not_durable`. */
   flush(): Promise<void>;
-  /** Flushes, refuses what waits, closes the files and unlocks the folder. */
+  /** Flushes as far as the medium lets it, refuses what waits, closes the files and unlocks the folder. */
   close(): Promise<void>;
   stats(): SpoolStats;
 }
@@ -152,7 +153,7 @@ export function openSpool(options: OpenSpoolOptions): Spool {
   };
   const state = recover();
   const records = new Map<number, (outcome: RecordOutcome) => void>();
-  const flushes = new Map<number, () => void>();
+  const flushes = new Map<number, (durable: boolean) => void>();
   let tickets = 0;
   let timer: NodeJS.Timeout | null = null;
   let closed: Promise<void> | null = null;
@@ -164,7 +165,7 @@ export function openSpool(options: OpenSpoolOptions): Spool {
       records.get(effect.ticket)?.(effect.outcome);
       records.delete(effect.ticket);
     } else if (effect.type === 'flushed') {
-      flushes.get(effect.ticket)?.();
+      flushes.get(effect.ticket)?.(effect.durable);
       flushes.delete(effect.ticket);
     } else if (effect.type === 'wake') {
       if (timer) clearTimeout(timer);
@@ -181,11 +182,15 @@ export function openSpool(options: OpenSpoolOptions): Spool {
     if (!lane) throw new RangeError(`expected one of the lanes this spool was opened with, got ${number}`);
     return lane;
   };
-  const flush = () =>
-    new Promise<void>((resolve) => {
+  const settle = (type: 'flush' | 'close') =>
+    new Promise<boolean>((resolve) => {
       flushes.set(++tickets, resolve);
-      step({ type: 'flush', nowMs: clock.monotonicMs(), ticket: tickets });
+      step({ type, nowMs: clock.monotonicMs(), ticket: tickets });
     });
+  const flush = async () => {
+    if (await settle('flush')) return;
+    throw new SpoolError('spool_not_durable', `${options.folder}: could not be written; see the faults that were told`);
+  };
   const acknowledge = (batch: LeasedReadings, reason: DropReason | null) => {
     const { lease } = laneOf(batch.lane);
     // A late answer about an earlier batch moves nothing.
@@ -255,10 +260,7 @@ export function openSpool(options: OpenSpoolOptions): Spool {
     flush,
     close: () => {
       closed ??= (async () => {
-        await new Promise<void>((resolve) => {
-          flushes.set(++tickets, resolve);
-          step({ type: 'close', nowMs: clock.monotonicMs(), ticket: tickets });
-        });
+        await settle('close');
         if (timer) clearTimeout(timer);
         await storage.close();
         unlock();
