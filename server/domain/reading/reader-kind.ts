@@ -21,7 +21,8 @@ export const PREVIEW_AGENTS: readonly string[] = [
   'twitterbot',
   'telegrambot',
   'linkedinbot',
-  'signal',
+  'signal-',
+  'signal/',
   'applebot',
   'googlebot',
   'google-pagerenderer',
@@ -30,8 +31,9 @@ export const PREVIEW_AGENTS: readonly string[] = [
   'mattermost',
   'rocket.chat',
   'zulip',
-  'matrix',
-  'synapse',
+  'matrix-media-repo',
+  'synapse (bot',
+  'synapse/',
   'mastodon',
   'embedly',
   'iframely',
@@ -41,6 +43,7 @@ export const PREVIEW_AGENTS: readonly string[] = [
   'viber',
   'snapchat',
   'line-poker',
+  'imessagebot',
   'kakaotalk-scrap',
   'yandex',
   'baiduspider',
@@ -75,6 +78,7 @@ export const DOWNLOAD_TOOLS: readonly string[] = [
   'got ',
   'okhttp/',
   'java/',
+  'dalvik/',
   'apache-httpclient/',
   'libwww-perl/',
   'php/',
@@ -117,12 +121,16 @@ export interface ReaderHints {
   purpose: string | undefined;
 }
 
+/** What Java's HttpURLConnection says on every request unless told otherwise: no wish for a page. */
+const JAVA_DEFAULT_ACCEPT = /^text\/html, image\/gif, image\/jpeg, \*; q=\.2, \*\/\*; q=\.2$/;
+
 /** Decides by name first, then by what the client says it accepts, then by the look of the name. */
 export function readerKind(hints: ReaderHints): ReaderKind {
   const agent = (hints.userAgent ?? '').toLowerCase();
   if (/prefetch|preview|prerender/i.test(hints.purpose ?? '')) return 'page';
   if (PREVIEW_AGENTS.some((name) => agent.includes(name))) return 'page';
-  if (/text\/html|application\/xhtml\+xml/i.test(hints.accept ?? '')) return 'page';
+  const accept = hints.accept ?? '';
+  if (/text\/html|application\/xhtml\+xml/i.test(accept) && !JAVA_DEFAULT_ACCEPT.test(accept)) return 'page';
   // PowerShell's Invoke-WebRequest calls itself Mozilla and then says so.
   if (agent.includes('powershell') || DOWNLOAD_TOOLS.some((name) => agent.startsWith(name))) return 'bytes';
   if (CRAWLER_WORDS.some((word) => agent.includes(word))) return 'page';

@@ -149,12 +149,13 @@ export function beginRead(transfer: Transfer, command: BeginRead): ReadOutcome {
 }
 
 /**
- * A plain GET takes a lease nobody holds. Asking for the whole file is a fresh start; asking for a part goes on with
- * what was proven before, and with parts in parallel if that is how it was read.
+ * A plain GET takes a lease nobody holds. Another reader, or one that asks for the whole file, starts afresh; the same
+ * reader asking for a part goes on with what was proven before, side by side if that is how it read.
  */
 function takesOver(transfer: Transfer, command: BeginRead): Partial<Transfer> {
   const lease = leased(transfer, { ...command, kind: 'implicit', readers: 1 });
-  if (command.from === 0 && command.openEnded) return { ...lease, delivered: [] };
+  const whole = command.from === 0 && command.openEnded;
+  if (whole || transfer.lease_hash !== command.leaseHash) return { ...lease, delivered: [] };
   return transfer.lease_kind === 'parallel' ? { ...lease, lease_kind: 'parallel' } : lease;
 }
 
@@ -164,12 +165,13 @@ function takesOver(transfer: Transfer, command: BeginRead): Partial<Transfer> {
  */
 function wentOn(transfer: Transfer, lease: Partial<Transfer>, command: BeginRead): Partial<Transfer> {
   if (command.from === 0 || !command.openEnded) return {};
-  const believable = command.via === 'claim' || (transfer.lease_kind !== 'parallel' && transfer.lease_readers === 0);
-  if (!believable) return {};
+  const parallel = (lease.lease_kind ?? transfer.lease_kind) === 'parallel';
+  if (parallel || (command.via === 'implicit' && transfer.lease_readers > 0)) return {};
+  const before = lease.delivered ?? transfer.delivered;
   const served = (command.live ?? []).reduce((sum, [from, to]) => addRange(sum, from, to), transfer.served);
   const has = acknowledgedBy(served, command.from);
   if (has === null) return {};
-  const delivered = addRange(transfer.delivered, has[0], has[1]);
-  if (bytesIn(delivered) === bytesIn(transfer.delivered)) return {};
+  const delivered = addRange(before, has[0], has[1]);
+  if (bytesIn(delivered) === bytesIn(before)) return {};
   return { delivered, attempts_without_progress: lease.attempts === undefined ? 0 : 1 };
 }
