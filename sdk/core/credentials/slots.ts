@@ -26,14 +26,37 @@ export interface SlotsView {
 /** `base_unknown`: no valid slot holds the base. `stale`: not newer than the base, or older than the other slot. */
 export type StageOutcome = 'staged' | 'base_unknown' | 'stale';
 
+/** What a pair of slots says. */
+export function viewOfSlots(pair: (SlotRecord | null)[]): SlotsView {
+  const first = pair[0] || null;
+  const second = pair[1] || null;
+  let base = first || second;
+  let candidate: SlotRecord | null = null;
+  let mirrored = false;
+  if (first && second) {
+    const newer = second.generation > first.generation || second.base === first.fingerprint ? second : first;
+    base = newer === second ? first : second;
+    if (first.fingerprint === second.fingerprint) {
+      base = newer;
+      mirrored = first.generation === second.generation;
+    } else candidate = newer;
+  }
+  return {
+    state: candidate ? 'two-keys' : base ? 'settled' : 'empty',
+    base: base,
+    candidate: candidate,
+    mirrored: mirrored,
+  };
+}
+
 /**
  * The two durable slots. Nothing here counts attempts, looks at a clock or erases: a slot is only ever overwritten by
  * a record that is then read back, and never the slot whose key the other one depends on. A full store
  * (NVS_NO_FREE_PAGES) throws and leaves both slots as they are; the idiom of erasing the partition would lose the keys.
  */
-export interface CredentialSlots {
-  /** Reads both slots from the medium. Throws what the store throws, except NVS_NOT_FOUND. */
-  look(): SlotsView;
+export interface SlotWriter {
+  /** Both slots as the medium has them now; null is a slot that is not exactly one valid record. */
+  pair(): (SlotRecord | null)[];
   /** Puts one key into both slots, one after the other: first enrolment, recovery, or an operator's new key. */
   provision(key: ApiKey, generation: number): SlotRecord;
   /** Writes a candidate beside its base, reads it back, and only then answers `staged`. Repeats are harmless. */
@@ -82,7 +105,7 @@ export function nvsSlotStore(nvs: Nvs): SlotStore {
 }
 
 /** The two slots over any store. The key bytes enter no message. */
-export function slotsOver(store: SlotStore, sha256: Sha256): CredentialSlots {
+export function slotsOver(store: SlotStore, sha256: Sha256): SlotWriter {
   const readSlot = function (slot: number): SlotRecord | null {
     const blob = store.read(slot);
     return blob && decodeSlot(blob);
@@ -105,26 +128,8 @@ export function slotsOver(store: SlotStore, sha256: Sha256): CredentialSlots {
   };
 
   return {
-    look: function () {
-      const first = readSlot(0);
-      const second = readSlot(1);
-      let base = first || second;
-      let candidate: SlotRecord | null = null;
-      let mirrored = false;
-      if (first && second) {
-        const newer = second.generation > first.generation || second.base === first.fingerprint ? second : first;
-        base = newer === second ? first : second;
-        if (first.fingerprint === second.fingerprint) {
-          base = newer;
-          mirrored = first.generation === second.generation;
-        } else candidate = newer;
-      }
-      return {
-        state: candidate ? 'two-keys' : base ? 'settled' : 'empty',
-        base: base,
-        candidate: candidate,
-        mirrored: mirrored,
-      };
+    pair: function () {
+      return [readSlot(0), readSlot(1)];
     },
     provision: function (key, generation) {
       const record = make(key, generation, NO_BASE);
@@ -158,7 +163,21 @@ export function slotsOver(store: SlotStore, sha256: Sha256): CredentialSlots {
   };
 }
 
+export interface CredentialSlots extends SlotWriter {
+  /** Reads both slots and says what they mean together. Throws what the store throws, except NVS_NOT_FOUND. */
+  look(): SlotsView;
+}
+
 /** The two slots in an NVS-style store. Throws what `nvs.open` throws. */
 export function openSlots(nvs: Nvs, sha256: Sha256): CredentialSlots {
-  return slotsOver(nvsSlotStore(nvs), sha256);
+  const slots = slotsOver(nvsSlotStore(nvs), sha256);
+  return {
+    pair: slots.pair,
+    provision: slots.provision,
+    stage: slots.stage,
+    settle: slots.settle,
+    look: function () {
+      return viewOfSlots(slots.pair());
+    },
+  };
 }
