@@ -32,7 +32,7 @@ test('fuselink-sim model --json: the product → 0, one object, nothing beside i
 test('fuselink-sim model: for a person → progress aside, stories numbered, the verdict last', async () => {
   const { code, out, err } = await run('model');
   expect(code).toBe(0);
-  expect(err).toMatch(/^ {2}0 % {2}self: four rotations\n/);
+  expect(err).toMatch(/^ {2}0 % {2}self: 4 rotations\n/);
   expect(out).toContain('     1. The operator starts a rotation. IDLE → WANTED.');
   expect(out.trimEnd().split('\n').at(-1)).toMatch(/^Safe: \d+ states, \d+ edges, 0 stuck\.$/);
 });
