@@ -7,6 +7,7 @@ export type UserId = Branded<'UserId'>;
 export type SessionId = Branded<'SessionId'>;
 export type KeyId = Branded<'KeyId'>;
 export type DeviceId = Branded<'DeviceId'>;
+export type RecipientId = Branded<'RecipientId'>;
 /** base64url(SHA-256("id" ‖ token)), 43 characters. Names a transfer; gives no access to its bytes. */
 export type TransferId = Branded<'TransferId'>;
 /** base64url(SHA-256("upload" ‖ secret)), 43 characters: finds a resumable upload from its Location. */

@@ -1,5 +1,15 @@
 import type { BurnRule, KeyState, Role, TransferState } from '#sdk/protocol';
-import type { AccountId, DeviceId, KeyId, SessionId, Subject, TransferId, UploadId, UserId } from '../domain/ids.ts';
+import type {
+  AccountId,
+  DeviceId,
+  KeyId,
+  RecipientId,
+  SessionId,
+  Subject,
+  TransferId,
+  UploadId,
+  UserId,
+} from '../domain/ids.ts';
 
 /**
  * What the metadata store keeps, as data: one definition from which each adapter derives its DDL, statements and
@@ -21,6 +31,8 @@ export interface AccountSettings {
   keys_may_manage?: boolean;
   /** Bytes this account may have stored at once; absent: no quota. */
   quota_bytes?: number;
+  /** Uploads that are not sealed end to end are refused. */
+  require_sealed?: boolean;
 }
 
 export interface KeyRow {
@@ -229,6 +241,47 @@ export interface NumberRow {
   version: number;
 }
 
+/** A key that was replaced, and when. */
+export interface EarlierKeyRow {
+  /** 64 hex characters. */
+  fingerprint: string;
+  until_ms: number;
+}
+
+/** Somebody files can be sealed to. Removed ones stay: a key that comes back as another one must be told. */
+export interface RecipientRow {
+  id: RecipientId;
+  account_id: AccountId;
+  /** Keyed blind index of the address. */
+  email_index: string;
+  /** The address, sealed under FUSELINK_SECRET. */
+  sealed_email: Uint8Array;
+  /** `fuselink_pub1_…` */
+  public_key: string;
+  fingerprint: string;
+  /** Newest first. */
+  earlier_keys: EarlierKeyRow[];
+  /** Since when the key is another one than before without anybody having confirmed it. */
+  alarm_since_ms: number | null;
+  created_at_ms: number;
+  removed_at_ms: number | null;
+  version: number;
+}
+
+/** The key with which a device signs what it seals. Removed ones stay, as those of recipients do. */
+export interface SigningKeyRow {
+  device_id: DeviceId;
+  account_id: AccountId;
+  /** `fuselink_verify1_…` */
+  public_key: string;
+  fingerprint: string;
+  earlier_keys: EarlierKeyRow[];
+  alarm_since_ms: number | null;
+  created_at_ms: number;
+  removed_at_ms: number | null;
+  version: number;
+}
+
 export interface Tables {
   accounts: AccountRow;
   api_keys: KeyRow;
@@ -243,6 +296,8 @@ export interface Tables {
   recovery_codes: RecoveryCodeRow;
   sign_in_attempts: SignInAttemptRow;
   numbers: NumberRow;
+  recipients: RecipientRow;
+  signing_keys: SigningKeyRow;
 }
 export type TableName = keyof Tables;
 
@@ -465,5 +520,39 @@ export const TABLES: { readonly [T in TableName]: TableShape<Tables[T]> } = {
     columns: { id: 'text', account_id: 'text', kind: 'text', subject: 'text', version: 'int' },
     unique: [['account_id', 'kind', 'subject']],
     indexes: [],
+  },
+  recipients: {
+    key: 'id',
+    columns: {
+      id: 'text',
+      account_id: 'text',
+      email_index: 'text',
+      sealed_email: 'bytes',
+      public_key: 'text',
+      fingerprint: 'text',
+      earlier_keys: 'json',
+      alarm_since_ms: 'int?',
+      created_at_ms: 'int',
+      removed_at_ms: 'int?',
+      version: 'int',
+    },
+    unique: [['account_id', 'email_index']],
+    indexes: [['account_id', 'removed_at_ms', 'created_at_ms', 'id']],
+  },
+  signing_keys: {
+    key: 'device_id',
+    columns: {
+      device_id: 'text',
+      account_id: 'text',
+      public_key: 'text',
+      fingerprint: 'text',
+      earlier_keys: 'json',
+      alarm_since_ms: 'int?',
+      created_at_ms: 'int',
+      removed_at_ms: 'int?',
+      version: 'int',
+    },
+    unique: [],
+    indexes: [['account_id', 'removed_at_ms', 'created_at_ms', 'device_id']],
   },
 };

@@ -1,7 +1,7 @@
 import { fromUtf8 } from '../base64url.ts';
 import { UPLOAD_FIELDS, type UploadFields } from './upload-options.ts';
 
-export type TusMetadata = { ok: true; fields: UploadFields; endToEnd: boolean } | { ok: false; detail: string };
+export type TusMetadata = { ok: true; fields: UploadFields } | { ok: false; detail: string };
 
 /** A header may carry this many pairs; ours are a dozen. */
 const PAIRS_MAX = 64;
@@ -12,7 +12,6 @@ const PAIRS_MAX = 64;
  */
 export function parseTusMetadata(header: string | undefined): TusMetadata {
   const fields: UploadFields = {};
-  let endToEnd = false;
   const seen = new Set<string>();
   const pairs = (header ?? '').split(',').map((pair) => pair.trim());
   if (pairs.length > PAIRS_MAX)
@@ -30,9 +29,8 @@ export function parseTusMetadata(header: string | undefined): TusMetadata {
     if (value === null) return { ok: false, detail: `expected base64 behind "${key.slice(0, 40)}", got another text` };
     const field = key === 'filetype' ? 'content_type' : UPLOAD_FIELDS.find((known) => known === key);
     if (field !== undefined) fields[field] = value;
-    if (key === 'sealed') endToEnd = value === 'true' || value === '1';
   }
-  return { ok: true, fields, endToEnd };
+  return { ok: true, fields };
 }
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';

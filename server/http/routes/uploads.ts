@@ -224,7 +224,6 @@ async function create(context: RequestContext): Promise<Answer> {
     size,
     fields: { ...headerFields(req), ...parsed.fields },
     idempotencyKey: oneHeader(req.headers['idempotency-key']),
-    endToEnd: parsed.endToEnd,
     patience: admitting(context).patience,
   });
   const secretText = toBase64url(created.secret);

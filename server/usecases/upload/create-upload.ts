@@ -16,7 +16,6 @@ export interface CreateUpload {
   size: number | null;
   fields: UploadFields;
   idempotencyKey: string | undefined;
-  endToEnd: boolean;
   /** Resolves when the client should rather be told to come again than be kept waiting for a place. */
   patience(): Promise<void>;
 }
@@ -66,7 +65,6 @@ async function begin(
       segmentBytes: segmentBytesFor(size),
       size,
       idempotency,
-      endToEnd: request.endToEnd,
     }),
     kind: 'resumable',
     upload_id: uploadIdOf(deps.crypto, secret),

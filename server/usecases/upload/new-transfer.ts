@@ -17,7 +17,6 @@ export function newTransfer(
     size: number | null;
     /** Kept with the row from the start by resumable uploads; the others take their key with the last commit. */
     idempotency?: Idempotency | null;
-    endToEnd?: boolean;
   },
 ): TransferRow {
   const { options } = what;
@@ -36,7 +35,8 @@ export function newTransfer(
     segment_bytes: what.segmentBytes,
     storage: 'inline',
     ...describedBy(deps, caller, what.secrets, options, null),
-    end_to_end: what.endToEnd ?? false,
+    // Told by the bytes, once they come.
+    end_to_end: false,
     created_at_ms: nowMs,
     upload_deadline_ms: nowMs + deps.settings.uploadDeadlineMs,
     ready_at_ms: null,

@@ -1,4 +1,5 @@
 import type { AccountId } from '../../domain/ids.ts';
+import { policyOf } from '../account/policy.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 
@@ -6,6 +7,8 @@ import { FuselinkError } from '../error.ts';
 export interface Room {
   bytes: number;
   quotaBytes: number;
+  /** The account accepts only files that are sealed end to end. */
+  requireSealed: boolean;
 }
 
 /**
@@ -14,14 +17,17 @@ export interface Room {
  */
 export async function roomOf(deps: Deps, accountId: AccountId): Promise<Room> {
   const account = await deps.store.get('accounts', { id: accountId });
+  const requireSealed = account !== null && policyOf(account).requireSealed;
   const quotaBytes = account?.settings.quota_bytes;
-  if (quotaBytes === undefined) return { bytes: Number.POSITIVE_INFINITY, quotaBytes: Number.POSITIVE_INFINITY };
+  if (quotaBytes === undefined) {
+    return { bytes: Number.POSITIVE_INFINITY, quotaBytes: Number.POSITIVE_INFINITY, requireSealed };
+  }
   const own = ['account_id', '=', accountId] as const;
   const [announced, unannounced] = await Promise.all([
     deps.store.count('transfers', { where: [own, ['state', 'in', ['ready', 'claimed', 'uploading']]], sum: 'size' }),
     deps.store.count('transfers', { where: [own, ['state', '=', 'uploading'], ['size', 'is-null']], sum: 'offset' }),
   ]);
-  return { bytes: quotaBytes - announced.sum - unannounced.sum, quotaBytes };
+  return { bytes: quotaBytes - announced.sum - unannounced.sum, quotaBytes, requireSealed };
 }
 
 /** Throws `quota_exceeded` where `bytes` do not fit. */

@@ -1,4 +1,5 @@
 import { toHex } from '../../domain/base64url.ts';
+import { SealedStart } from '../../domain/upload/sealed-start.ts';
 import { segmentBytesFor } from '../../domain/upload/segments.ts';
 import type { UploadFields, UploadOptions } from '../../domain/upload/upload-options.ts';
 import type { TransferRow } from '../../ports/tables.ts';
@@ -14,6 +15,7 @@ import { checkedFields, checkedIdempotencyKey, refuseWrongDigest, stillValidKey 
 import { findIdempotent, idempotentToken, newIdempotency } from './idempotency.ts';
 import { describedBy, newTransfer } from './new-transfer.ts';
 import { type Room, refuseOverQuota, roomOf } from './quota.ts';
+import { refuseUnsealed } from './require-sealed.ts';
 
 /** One upload in one request, whatever form it came in. */
 export interface UploadSource {
@@ -77,12 +79,17 @@ async function receiveNew(
   const segmentBytes = segmentBytesFor(source.bytes ?? source.bytesHint);
   const row = newTransfer(deps, caller, { secrets, options: request.before, segmentBytes, size: source.bytes });
   const intake = new BodyIntake(deps, secrets, row);
+  const start = new SealedStart();
+  const { requireSealed } = request.room;
   try {
     for await (const chunk of source.body) {
+      start.take(chunk);
+      if (requireSealed) refuseUnsealed(start);
       refuseOversize(deps, intake.bytes + chunk.length);
       refuseOverQuota(request.room, intake.bytes + chunk.length);
       await intake.push(chunk);
     }
+    if (requireSealed) refuseUnsealed(start, true);
     const options = checkedFields(source.fieldsAfter());
     const digest = toHex(await intake.finish());
     refuseWrongDigest(source.announcedSha256, digest);
@@ -93,6 +100,7 @@ async function receiveNew(
       ...intake.row,
       ...describedBy(deps, caller, secrets, options, digest),
       state: 'ready',
+      end_to_end: start.sealed,
       size: intake.bytes,
       offset: intake.bytes,
       upload_deadline_ms: null,

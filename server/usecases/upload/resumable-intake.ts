@@ -1,5 +1,7 @@
+import { SEALED_FILE_MAGIC } from '#sdk/protocol';
 import { toHex } from '../../domain/base64url.ts';
 import { concatBytes } from '../../domain/bytes.ts';
+import { SealedStart } from '../../domain/upload/sealed-start.ts';
 import { segmentPosition } from '../../domain/upload/segments.ts';
 import type { BlobWriter } from '../../ports/blob-store.ts';
 import type { Write } from '../../ports/metadata-store.ts';
@@ -12,6 +14,7 @@ import { SegmentWriter } from '../sealing/segment-writer.ts';
 import { openMeta, sealMeta } from '../sealing/transfer-meta.ts';
 import { preempted } from './admission.ts';
 import { stillValidKey } from './checks.ts';
+import { refuseUnsealed, requiresSealed } from './require-sealed.ts';
 
 type RunningHash = { update(bytes: Uint8Array): void; digest(): Uint8Array };
 
@@ -39,12 +42,17 @@ export class ResumableIntake {
   /** Full segments in the blob store when this request began. */
   readonly #startIndex: number;
   #checkpointAt: number;
+  /** What the file's first bytes say of it; decided anew until eight of them are durable. */
+  readonly #start: SealedStart;
+  /** The account's policy, asked once and only while it can still matter. */
+  #requireSealed: boolean | null = null;
 
   private constructor(
     deps: Deps,
     context: IntakeContext,
-    begun: { writer: SegmentWriter; hash: RunningHash | null; index: number },
+    begun: { writer: SegmentWriter; hash: RunningHash | null; index: number; start: SealedStart },
   ) {
+    this.#start = begun.start;
     this.#deps = deps;
     this.#context = context;
     this.#row = context.row;
@@ -70,7 +78,9 @@ export class ResumableIntake {
       ...(begun ? { begun } : {}),
     });
     const cached = row.upload_id === null ? null : deps.hashes.take(row.upload_id, row.offset);
-    return new ResumableIntake(deps, context, { writer, index, hash: row.offset === 0 ? deps.crypto.hash() : cached });
+    const hash = row.offset === 0 ? deps.crypto.hash() : cached;
+    const start = SealedStart.after(row.offset, writer.pending, row.end_to_end);
+    return new ResumableIntake(deps, context, { writer, index, hash, start });
   }
 
   get row(): TransferRow {
@@ -83,6 +93,8 @@ export class ResumableIntake {
   }
 
   async push(chunk: Uint8Array, options: { mayCheckpoint: boolean }): Promise<void> {
+    this.#start.take(chunk);
+    if (this.#offset < SEALED_FILE_MAGIC.length) await this.#applyPolicy(false);
     const segments = this.#writer.push(chunk);
     this.#offset += chunk.length;
     this.#hash?.update(chunk);
@@ -115,6 +127,7 @@ export class ResumableIntake {
   async complete(): Promise<TransferRow> {
     const { crypto, store, keyring, settings } = this.#deps;
     const { caller } = this.#context;
+    await this.#applyPolicy(true);
     const inline = this.#row.storage === 'inline' && this.#offset <= settings.inlineBodyBytesMax;
     const plainTail = this.#writer.pending;
     const end = this.#writer.finish();
@@ -130,6 +143,7 @@ export class ResumableIntake {
     const ready: TransferRow = {
       ...this.#row,
       state: 'ready',
+      end_to_end: this.#start.sealed,
       size: this.#offset,
       offset: this.#offset,
       sealed_meta: sealMeta(keyring, this.#row.id, meta),
@@ -180,7 +194,15 @@ export class ResumableIntake {
         ? { kind: 'delete', table: 'bodies', key: this.#row.id }
         : { kind: 'put', table: 'bodies', row: { transfer_id: this.#row.id, bytes: tail, version: 1 } };
     const deadline = this.#deps.clock.nowMs() + this.#deps.settings.resumableTtlMs;
-    await this.#update({ offset, size: this.#context.size, upload_deadline_ms: deadline }, [body]);
+    const end_to_end = this.#start.sealed;
+    await this.#update({ offset, end_to_end, size: this.#context.size, upload_deadline_ms: deadline }, [body]);
+  }
+
+  /** Refused before its bytes are taken: what is kept of an unsealed file is at most seven bytes. */
+  async #applyPolicy(end: boolean): Promise<void> {
+    if (this.#start.sealed) return;
+    this.#requireSealed ??= await requiresSealed(this.#deps, this.#row.account_id);
+    if (this.#requireSealed) refuseUnsealed(this.#start, end);
   }
 
   async #update(changes: Partial<TransferRow>, writes: readonly Write[]): Promise<void> {
