@@ -11,6 +11,11 @@ import { raiseOne } from './statements.ts';
 const GROUP_BATCHES_MAX = 512;
 /** ... or at about this many bytes of rows. */
 const GROUP_BYTES_MAX = 8 * 1024 * 1024;
+/**
+ * How long a commit waits for as many companions as the last group had. A flush of the disk costs more than this, so
+ * sixteen uploaders end up sharing one flush; one alone never waits, because its last group was of one.
+ */
+const COMPANY_WAIT_MS_MAX = 0.4;
 /** How long a commit waits for another process (a backup, the operator's CLI) before it is a fault. */
 const BUSY_WAIT_MS_MAX = 10_000;
 const BUSY_RETRY_MS = 15;
@@ -42,6 +47,9 @@ export class GroupCommit {
   #touches = new Map<string, Touch>();
   #touchTimer: NodeJS.Timeout | null = null;
   #scheduled = false;
+  /** How many batches the last group had: as many are likely to come again. */
+  #lastGroup = 0;
+  #waitingSinceMs = 0;
   #busySinceMs: number | null = null;
   #idle: (() => void)[] = [];
 
@@ -77,13 +85,20 @@ export class GroupCommit {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
+    this.#waitingSinceMs = performance.now();
     // After the poll phase: everything that arrived in this turn is in the group.
     setImmediate(() => this.#flush());
   }
 
   #flush(): void {
+    const waitedMs = performance.now() - this.#waitingSinceMs;
+    if (this.#waiting.length < this.#lastGroup && waitedMs < COMPANY_WAIT_MS_MAX && this.#idle.length === 0) {
+      setImmediate(() => this.#flush());
+      return;
+    }
     this.#scheduled = false;
     const group = this.#takeGroup();
+    this.#lastGroup = group.length;
     const touches = [...this.#touches.values()];
     try {
       this.#run(group, touches);
