@@ -10,12 +10,21 @@ const CREDENTIAL_ERRORS = [
   'credentials_ambiguous',
   'key_unknown',
   'key_revoked',
+  'token_invalid',
+  'token_expired',
+  'cross_site_request',
 ];
 
 /** The OpenAPI 3.1 document, made from the route list: what is not a route is not in it, and the other way round. */
-export function openApiDocument(about: { publicUrl: string; version: string }): object {
+export function openApiDocument(about: {
+  publicUrl: string;
+  version: string;
+  /** Only the routes of one dialect. */
+  dialect?: string;
+}): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const route of ROUTES) {
+    if (about.dialect !== undefined && route.dialect?.name !== about.dialect) continue;
     const path = route.path.replace(/:(\w+)/g, '{$1}');
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationOf(route) };
   }
@@ -31,6 +40,7 @@ export function openApiDocument(about: { publicUrl: string; version: string }): 
     components: {
       schemas: SCHEMAS,
       securitySchemes: {
+        session: { type: 'apiKey', in: 'cookie', name: 'fuselink_session', description: 'The session of a sign-in' },
         bearer: { type: 'http', scheme: 'bearer', description: 'Authorization: Bearer <API key or JWT>' },
         apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'X-API-Key: <API key>' },
       },
@@ -50,12 +60,14 @@ function operationOf(route: RouteDef): object {
   return {
     ...operation,
     parameters: [...inPath, ...parameters],
-    responses: { ...operation.responses, ...errorResponses(all) },
-    security: route.auth === 'key' ? [{ bearer: [] }, { apiKey: [] }] : [],
+    responses: { ...errorResponses(all, route.dialect?.errorContent ?? PROBLEM), ...operation.responses },
+    security: route.auth === 'key' ? [{ bearer: [] }, { apiKey: [] }, { session: [] }] : [],
   };
 }
 
-function errorResponses(codes: readonly string[]): Record<string, object> {
+const PROBLEM = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
+
+function errorResponses(codes: readonly string[], content: Record<string, object>): Record<string, object> {
   const byStatus = new Map<number, string[]>();
   for (const code of codes) {
     const { status } = ERRORS[code as ErrorCode];
@@ -66,7 +78,7 @@ function errorResponses(codes: readonly string[]): Record<string, object> {
       String(status),
       {
         description: list.join(', '),
-        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+        content,
       },
     ]),
   );

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '../usecases/caller.ts';
 import type { Deps } from '../usecases/deps.ts';
+import type { FuselinkError } from '../usecases/error.ts';
 
 /** One request on its way through its route. */
 export interface RequestContext {
@@ -51,8 +52,19 @@ export interface RouteDef {
   /** What a request body is; the handler reads it itself. */
   body: 'none' | 'json' | 'file';
   operation: Operation;
+  /** The manners of another system's API: how its errors look, and that its paths know no case. */
+  dialect?: Dialect;
   /** The answer, or null where the handler has written it to `res` itself. */
   handle(context: RequestContext): Promise<Answer | null>;
+}
+
+export interface Dialect {
+  name: string;
+  ignoresCase: boolean;
+  /** The answer that tells of an error. */
+  problem(error: FuselinkError): Answer;
+  /** Content type and JSON Schema of that answer. */
+  errorContent: Record<string, object>;
 }
 
 /** The part of an OpenAPI 3.1 operation that a route writes itself; path parameters and errors are added. */

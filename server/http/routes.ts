@@ -1,4 +1,26 @@
+import { CLOUDTOWER_ROUTES } from './dialects/cloudtower.ts';
+import { PARADARUM_ROUTES } from './dialects/paradarum.ts';
+import { paradarumSwagger } from './dialects/swagger.ts';
 import type { RouteDef } from './route.ts';
+import {
+  deleteUser,
+  getAccount,
+  getUsers,
+  patchAccount,
+  patchUser,
+  postResetSecondFactor,
+  postUsers,
+} from './routes/account.ts';
+import { getAudit, getAuditVerify } from './routes/audit.ts';
+import {
+  getSession,
+  postConfirm,
+  postEnrol,
+  postLogin,
+  postLogout,
+  postRecoveryCodes,
+  postReplace,
+} from './routes/auth.ts';
 import { getContent, postAck, postClaim } from './routes/claims.ts';
 import { getDevices, postDevices } from './routes/devices.ts';
 import { getLink, headLink } from './routes/get-link.ts';
@@ -41,6 +63,25 @@ export const ROUTES: readonly RouteDef[] = [
   deleteKey,
   getDevices,
   postDevices,
+  getAccount,
+  patchAccount,
+  getUsers,
+  postUsers,
+  patchUser,
+  deleteUser,
+  postResetSecondFactor,
+  postLogin,
+  postLogout,
+  getSession,
+  postEnrol,
+  postReplace,
+  postConfirm,
+  postRecoveryCodes,
+  getAudit,
+  getAuditVerify,
+  ...PARADARUM_ROUTES,
+  ...CLOUDTOWER_ROUTES,
+  paradarumSwagger,
   getHealth,
   getReady,
   getOpenApi,

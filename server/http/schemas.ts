@@ -10,13 +10,26 @@ function object(properties: Record<string, object>, optional: readonly string[] 
   return { type: 'object', properties, required: Object.keys(properties).filter((name) => !optional.includes(name)) };
 }
 
+const role = { enum: ['owner', 'operator', 'auditor'] } as const;
+
+const userProperties = {
+  id: text,
+  email: text,
+  role,
+  second_factor: { enum: ['pending', 'enrolled'] },
+  created_at: time,
+  last_sign_in_at: orNull(time),
+};
+
+const authenticator = { totp_uri: text, recovery_codes: { type: 'array', items: text } };
+
 const keyProperties = {
   id: text,
   kind: { enum: ['account', 'device', 'gateway'] },
   name: text,
   prefix: text,
   fingerprint: text,
-  role: { enum: ['owner', 'operator', 'auditor'] },
+  role,
   state: { enum: ['active', 'pending', 'retiring', 'quarantined', 'revoked'] },
   device_id: orNull(text),
   created_at: time,
@@ -73,6 +86,56 @@ export const SCHEMAS: Record<string, object> = {
   }),
   Key: object(keyProperties),
   KeyCreated: object({ ...keyProperties, key: text }),
+  KeyRevoked: object({
+    ...keyProperties,
+    sent: { type: 'array', items: { $ref: '#/components/schemas/Transfer' } },
+    sent_total: whole,
+    burned: whole,
+  }),
+  SignIn: object({
+    token: text,
+    expires_at: time,
+    session_id: text,
+    account_id: text,
+    email: text,
+    role,
+    recovery_codes_left: whole,
+  }),
+  Who: object({
+    account_id: text,
+    email: orNull(text),
+    role,
+    via: { enum: ['key', 'session', 'jwt', 'operator'] },
+    key_id: text,
+    device_id: orNull(text),
+    may_manage: flag,
+    session_id: orNull(text),
+    expires_at: orNull(time),
+  }),
+  Enrolment: object({ ...authenticator, totp_qr_svg: text }),
+  NewAuthenticator: object({ totp_uri: text, totp_qr_svg: text }),
+  Account: object({ id: text, email: text, created_at: time, keys_may_manage: flag }),
+  User: object(userProperties),
+  UserCreated: object({ ...userProperties, ...authenticator, setup_secret: text }),
+  SecondFactorReset: object({ email: text, ...authenticator, setup_secret: text }),
+  AuditEntry: object({
+    seq: whole,
+    at: time,
+    actor: text,
+    action: text,
+    subject: text,
+    outcome: { enum: ['done', 'refused'] },
+    detail: { type: 'object' },
+    from: text,
+    prev_hash: text,
+    hash: text,
+  }),
+  AuditVerification: object({
+    ok: flag,
+    entries: whole,
+    head: orNull(object({ seq: whole, hash: text })),
+    broken: orNull(object({ seq: whole, reason: text })),
+  }),
   Device: object({
     id: text,
     name: text,

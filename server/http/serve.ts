@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { readCredential } from '../domain/credential/credential-header.ts';
+import { auditRefused } from '../usecases/audit/refusals.ts';
 import type { Caller } from '../usecases/caller.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { FuselinkError } from '../usecases/error.ts';
@@ -11,6 +12,7 @@ import { clientAddress, publicUrlOf } from './client.ts';
 import { hasUnreadBody, lingerAfterAnswer } from './lingering-close.ts';
 import { asFuselinkError, problemAnswer } from './problem.ts';
 import type { Answer, HttpSettings, RequestContext, RouteDef } from './route.ts';
+import { refuseCrossSite, sessionCookieOf } from './session-cookie.ts';
 
 interface Serving {
   deps: Deps;
@@ -50,7 +52,9 @@ export async function serve(req: IncomingMessage, res: ServerResponse, serving: 
       res.destroy();
       return;
     }
-    life.answer = problemAnswer(known);
+    if (life.caller !== null && life.route !== null)
+      await auditRefused(life.deps, life.caller, { error: known, operation: life.route.operation.operationId });
+    life.answer = (life.route?.dialect?.problem ?? problemAnswer)(known);
   }
   try {
     if (life.answer !== null) await writeAnswer(life, life.answer);
@@ -117,13 +121,16 @@ function refuseTwoHosts({ req }: Lifecycle): void {
 
 async function identifyCaller(life: Lifecycle): Promise<void> {
   if (life.route?.auth !== 'key') return;
-  const { headers } = life.req;
+  const { headers, method } = life.req;
+  const publicUrl = publicUrlOf(life.req, life.http);
   const said = readCredential({
     authorization: oneHeader(headers.authorization),
     xApiKey: oneHeader(headers['x-api-key']),
-    sessionCookie: undefined,
+    sessionCookie: headers.cookie === undefined ? undefined : sessionCookieOf(life.req, publicUrl),
   });
   life.caller = await authenticate(life.deps, said, clientAddress(life.req, life.http));
+  // A browser sends its cookie without being asked; what changes something must come from our own pages.
+  if (life.caller.via === 'session' && method !== 'GET' && method !== 'HEAD') refuseCrossSite(life.req, publicUrl);
 }
 
 async function callHandler(life: Lifecycle): Promise<void> {

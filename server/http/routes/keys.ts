@@ -1,4 +1,4 @@
-import type { Role } from '#sdk/protocol';
+import { ROLES } from '../../domain/auth/roles.ts';
 import type { KeyId } from '../../domain/ids.ts';
 import { FuselinkError } from '../../usecases/error.ts';
 import { createKey, listKeys, revokeKey } from '../../usecases/key/manage-keys.ts';
@@ -6,8 +6,6 @@ import { checkFields, readJson } from '../body/request-body.ts';
 import { knownQuery, oneOf, pageQuery } from '../query.ts';
 import type { RouteDef } from '../route.ts';
 import { jsonRequest, jsonResponse, PAGE_PARAMETERS, pageResponse } from '../schemas.ts';
-
-const ROLES: readonly Role[] = ['owner', 'operator', 'auditor'];
 
 export const getKeys: RouteDef = {
   method: 'GET',
@@ -68,8 +66,16 @@ export const deleteKey: RouteDef = {
   operation: {
     operationId: 'revokeKey',
     summary: 'Revoke a key for the very next request',
-    parameters: [{ name: 'confirm', in: 'query', schema: { enum: ['last-key'] } }],
-    responses: { '200': jsonResponse('The key, revoked', 'Key') },
+    parameters: [
+      { name: 'confirm', in: 'query', schema: { enum: ['last-key'] } },
+      {
+        name: 'burn',
+        in: 'query',
+        description: 'Also burn what was sent with it and nobody has read',
+        schema: { enum: ['true', 'false'] },
+      },
+    ],
+    responses: { '200': jsonResponse('The key, revoked, and what was sent with it', 'KeyRevoked') },
     errors: [
       'management_required',
       'role_insufficient',
@@ -80,8 +86,9 @@ export const deleteKey: RouteDef = {
     ],
   },
   async handle({ deps, caller, params, query }) {
-    knownQuery(query, ['confirm']);
+    knownQuery(query, ['confirm', 'burn']);
+    const burn = oneOf(query, 'burn', ['true', 'false']) === 'true';
     const confirmLast = oneOf(query, 'confirm', ['last-key']) === 'last-key';
-    return { status: 200, json: await revokeKey(deps, caller, { id: params.id as KeyId, confirmLast }) };
+    return { status: 200, json: await revokeKey(deps, caller, { id: params.id as KeyId, confirmLast, burn }) };
   },
 };

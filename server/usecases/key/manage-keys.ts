@@ -17,8 +17,9 @@ import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { decodeCursor, encodeCursor } from '../paging.ts';
 import { decideAndCommit } from '../store-helpers.ts';
+import { burnUnread } from './burn-unread.ts';
 import { type MintKey, mintKey } from './mint-key.ts';
-import { burnSentWith, sentWith } from './sent-with-key.ts';
+import { sentWith } from './sent-with-key.ts';
 
 export function keyAnswer(row: KeyRow): KeyAnswer {
   const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
@@ -41,13 +42,16 @@ export function keyAnswer(row: KeyRow): KeyAnswer {
 export async function listKeys(
   deps: Deps,
   caller: Caller,
-  query: { cursor?: string | undefined; limit?: number | undefined },
+  query: { cursor?: string | undefined; limit?: number | undefined; kind?: KeyRow['kind'] | undefined },
 ): Promise<{ keys: KeyAnswer[]; next_cursor: string | null }> {
   requireAccountKey(caller);
   const limit = Math.min(query.limit ?? PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX);
   const after = decodeCursor(query.cursor, ['number', 'string']);
   const rows = await deps.store.list('api_keys', {
-    where: [['account_id', '=', caller.accountId]],
+    where: [
+      ['account_id', '=', caller.accountId],
+      ...(query.kind === undefined ? [] : ([['kind', '=', query.kind]] as const)),
+    ],
     orderBy: [
       ['created_at_ms', 'desc'],
       ['id', 'desc'],
@@ -154,7 +158,7 @@ export async function revokeKey(
     };
   });
   const { row, already } = outcome;
-  const burned = what.burn === true ? await burnSentWith(deps, caller, row.id) : 0;
+  const burned = what.burn === true ? await burnUnread(deps, caller, { keyId: row.id }) : 0;
   if (already) {
     const when = row.revoked_at_ms === null ? 'earlier' : new Date(row.revoked_at_ms).toISOString();
     const also = burned === 0 ? '' : ` ${burned} unread transfers were burned now.`;

@@ -1,0 +1,291 @@
+import { GraphQLError, parse } from 'graphql';
+import { createHandler } from 'graphql-http';
+import { ERRORS } from '#sdk/protocol';
+import { signInByPassword } from '../../usecases/auth/sign-in.ts';
+import { listDevices } from '../../usecases/device/enrol-device.ts';
+import { FuselinkError } from '../../usecases/error.ts';
+import { newId } from '../../usecases/new-id.ts';
+import { listTransfers } from '../../usecases/transfer/look.ts';
+import { readJson, requestBytes } from '../body/request-body.ts';
+import { problemAnswer } from '../problem.ts';
+import type { Answer, Dialect, RequestContext, RouteDef } from '../route.ts';
+import { jsonResponse } from '../schemas.ts';
+import { limitRule, TOKENS_MAX } from './graphql-limits.ts';
+import { GRAPHQL_SCHEMA, type GraphContext } from './graphql-schema.ts';
+import { caselessBody, textField } from './json-body.ts';
+import { type Askable, allPages, arrange, type ListQuery } from './list-query.ts';
+
+/** A GraphQL request is a query and its variables; more is a mistake or an attack. */
+const GRAPHQL_BYTES_MAX = 65_536;
+
+const ERROR = {
+  type: 'object',
+  properties: { status: { type: 'integer' }, code: { type: 'string' }, message: { type: 'string' }, props: {} },
+  required: ['status', 'code', 'message'],
+};
+
+/** CloudTower's API: `{ status, code, message }` for errors, lists by position, GraphQL for keys. Translation only. */
+export const CLOUDTOWER: Dialect = {
+  name: 'cloudtower',
+  ignoresCase: false,
+  problem(error) {
+    const { headers = {} } = problemAnswer(error);
+    const { status } = ERRORS[error.code];
+    return { status, headers, json: { status, code: error.code, message: error.message, props: {} } };
+  },
+  errorContent: { 'application/json': { schema: ERROR } },
+};
+
+export const cloudtowerLogin: RouteDef = {
+  method: 'POST',
+  path: '/v2/api/login',
+  auth: 'none',
+  body: 'json',
+  dialect: CLOUDTOWER,
+  operation: {
+    operationId: 'cloudtowerLogin',
+    summary: 'Log in with e-mail and API key, where no second factor is set up and the operator allows it',
+    requestBody: {
+      required: true,
+      content: {
+        'application/json': {
+          schema: {
+            type: 'object',
+            properties: {
+              username: { type: 'string' },
+              source: { type: 'string', enum: ['LOCAL'] },
+              password: { type: 'string' },
+            },
+            required: ['username', 'password'],
+          },
+        },
+      },
+    },
+    responses: {
+      '200': jsonResponse('A token for 24 hours', {
+        type: 'object',
+        properties: {
+          task_id: { type: ['string', 'null'] },
+          data: { type: 'object', properties: { token: { type: 'string' } }, required: ['token'] },
+        },
+        required: ['task_id', 'data'],
+      }),
+    },
+    errors: [
+      'sign_in_failed',
+      'password_sign_in_refused',
+      'sign_in_limit_exceeded',
+      'key_revoked',
+      'invalid_field',
+      'invalid_body',
+      'unsupported_media_type',
+      'payload_too_large',
+    ],
+  },
+  async handle({ deps, req, from }) {
+    const body = await caselessBody(req);
+    const password = { email: textField(body, 'username'), apiKey: textField(body, 'password'), from };
+    const source = body.get('source');
+    if (source !== undefined && source !== null && source !== 'LOCAL') {
+      const detail = 'expected LOCAL, got another source of users';
+      throw new FuselinkError('invalid_field', `source: ${detail}.`, { errors: [{ field: 'source', detail }] });
+    }
+    const { session } = await signInByPassword(deps, password);
+    return { status: 200, json: { task_id: newId(deps, 'task'), data: { token: session.token } } };
+  },
+};
+
+function listRoute(about: {
+  path: string;
+  operationId: string;
+  summary: string;
+  askable: Askable;
+  rows(context: RequestContext): Promise<object[]>;
+}): RouteDef {
+  const { askable } = about;
+  return {
+    method: 'POST',
+    path: about.path,
+    auth: 'key',
+    body: 'json',
+    dialect: CLOUDTOWER,
+    operation: {
+      operationId: about.operationId,
+      summary: about.summary,
+      requestBody: {
+        content: {
+          'application/json': {
+            schema: {
+              type: 'object',
+              properties: {
+                where: { type: ['object', 'null'], description: `Filters on ${askable.where.join(', ')}` },
+                orderBy: { enum: [...askable.orderBy.flatMap((name) => [`${name}_ASC`, `${name}_DESC`]), null] },
+                skip: { type: ['integer', 'null'], minimum: 0 },
+                first: { type: ['integer', 'null'], minimum: 0 },
+              },
+            },
+          },
+        },
+      },
+      responses: { '200': jsonResponse('The rows', { type: 'array', items: { type: 'object' } }) },
+      errors: ['invalid_field', 'invalid_body', 'unsupported_media_type', 'payload_too_large', 'role_insufficient'],
+    },
+    async handle(context) {
+      const body = await readJson(context.req);
+      const { where = null } = body;
+      if (where !== null && (typeof where !== 'object' || Array.isArray(where))) {
+        const detail = 'expected an object of filters, got another';
+        throw new FuselinkError('invalid_field', `where: ${detail}.`, { errors: [{ field: 'where', detail }] });
+      }
+      return { status: 200, json: arrange(await about.rows(context), body as ListQuery, askable) };
+    },
+  };
+}
+
+const DEVICES: Askable = {
+  where: ['id', 'name', 'profile'],
+  orderBy: ['name', 'created_at', 'last_seen_at', 'profile', 'id'],
+};
+
+async function deviceRows({ deps, caller }: RequestContext): Promise<object[]> {
+  return allPages((cursor) => listDevices(deps, caller, { cursor, limit: 200 }), 'devices');
+}
+
+export const getDevicesList = listRoute({
+  path: '/v2/api/get-devices',
+  operationId: 'cloudtowerGetDevices',
+  summary: 'Devices by filter, order and position',
+  askable: DEVICES,
+  rows: deviceRows,
+});
+
+export const getVmsList = listRoute({
+  path: '/v2/api/get-vms',
+  operationId: 'cloudtowerGetVms',
+  summary: 'Devices, by the name CloudTower scripts use',
+  askable: DEVICES,
+  rows: deviceRows,
+});
+
+export const getTransfersList = listRoute({
+  path: '/v2/api/get-transfers',
+  operationId: 'cloudtowerGetTransfers',
+  summary: 'Transfers by filter, order and position',
+  askable: {
+    where: ['id', 'state', 'filename', 'recipient', 'device_id', 'key_id', 'held'],
+    orderBy: ['created_at', 'expires_at', 'size', 'filename', 'state'],
+  },
+  rows: ({ deps, caller }) => allPages((cursor) => listTransfers(deps, caller, { cursor, limit: 200 }), 'transfers'),
+});
+
+const handler = createHandler<undefined, GraphContext, GraphContext>({
+  schema: GRAPHQL_SCHEMA,
+  context: (request) => request.context,
+  validationRules: [limitRule],
+  parse: (source, options) => parse(source, { ...options, maxTokens: TOKENS_MAX }),
+  formatError(error) {
+    // What is neither the client's nor a refusal of ours must not be told: it may quote a row.
+    const original = error instanceof GraphQLError ? error.originalError : error;
+    if (original === undefined || original === null || original instanceof GraphQLError) return error;
+    return new GraphQLError('Something went wrong on the server; nothing was half done.', {
+      extensions: { code: 'internal' },
+    });
+  },
+});
+
+async function graphql({ deps, caller, req }: RequestContext): Promise<Answer> {
+  const body = req.method === 'POST' ? await readText(req) : null;
+  const [text, init] = await handler({
+    method: req.method ?? 'GET',
+    url: req.url ?? '/api',
+    headers: req.headers as Record<string, string | string[] | undefined>,
+    body,
+    raw: undefined,
+    context: { deps, caller },
+  });
+  const { 'content-type': type, ...headers } = init.headers ?? {};
+  return {
+    status: init.status,
+    headers: headers as Record<string, string>,
+    text: text ?? '',
+    ...(type === undefined ? {} : { type }),
+  };
+}
+
+async function readText(req: RequestContext['req']): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of requestBytes(req)) {
+    bytes += chunk.length;
+    if (bytes > GRAPHQL_BYTES_MAX) {
+      throw new FuselinkError('payload_too_large', `Expected at most ${GRAPHQL_BYTES_MAX} bytes of GraphQL, got more.`);
+    }
+    parts.push(chunk);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+const GRAPHQL_ANSWER = jsonResponse('What was asked for, or `errors`', {
+  type: 'object',
+  properties: { data: { type: ['object', 'null'] }, errors: { type: 'array', items: { type: 'object' } } },
+});
+
+export const postGraphql: RouteDef = {
+  method: 'POST',
+  path: '/api',
+  auth: 'key',
+  body: 'json',
+  dialect: CLOUDTOWER,
+  operation: {
+    operationId: 'cloudtowerGraphql',
+    summary: 'GraphQL: createApiKey, deleteApiKey, apiKeys (introspection is on)',
+    requestBody: {
+      required: true,
+      content: {
+        'application/json': {
+          schema: {
+            type: 'object',
+            properties: {
+              query: { type: 'string' },
+              variables: { type: ['object', 'null'] },
+              operationName: { type: ['string', 'null'] },
+            },
+            required: ['query'],
+          },
+        },
+      },
+    },
+    responses: { '200': GRAPHQL_ANSWER, '400': GRAPHQL_ANSWER },
+    errors: ['payload_too_large', 'unsupported_media_type', 'not_acceptable'],
+  },
+  handle: graphql,
+};
+
+export const getGraphql: RouteDef = {
+  method: 'GET',
+  path: '/api',
+  auth: 'key',
+  body: 'none',
+  dialect: CLOUDTOWER,
+  operation: {
+    operationId: 'cloudtowerGraphqlQuery',
+    summary: 'GraphQL queries by GET (mutations need POST)',
+    parameters: [
+      { name: 'query', in: 'query', required: true, schema: { type: 'string' } },
+      { name: 'variables', in: 'query', schema: { type: 'string' } },
+      { name: 'operationName', in: 'query', schema: { type: 'string' } },
+    ],
+    responses: { '200': GRAPHQL_ANSWER, '400': GRAPHQL_ANSWER },
+    errors: ['not_acceptable', 'method_not_allowed'],
+  },
+  handle: graphql,
+};
+
+export const CLOUDTOWER_ROUTES: readonly RouteDef[] = [
+  cloudtowerLogin,
+  getDevicesList,
+  getVmsList,
+  getTransfersList,
+  postGraphql,
+  getGraphql,
+];
