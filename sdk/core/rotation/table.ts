@@ -28,7 +28,7 @@ export const DEVICE_TABLE = [
   'SETTLED,PROVING,PROVEN,LIMBO due - = report !',
   'PROVING accepted candidate PROVEN useCandidate,report !',
   'PROVING unknown candidate = register,alternate',
-  'PROVING accepted,unknown,failed - = alternate',
+  'PROVING accepted,unknown,failed - = alternate !',
   'STAGED,PROVING revoked candidate,refused LIMBO backOff',
   'STAGED,PROVING,PROVEN revoked candidate SETTLED dropCandidate !',
   'STAGED,PROVING revoked base = refuse,wake',
