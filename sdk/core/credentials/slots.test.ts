@@ -165,6 +165,7 @@ test.each([
   { what: 'a base that is in no slot', generation: 9, base: 7, key: 3, outcome: 'base_unknown' },
   { what: 'the generation of its base', generation: 4, base: 1, key: 3, outcome: 'stale' },
   { what: 'newer than the base, older than the other slot', generation: 5, base: 1, key: 3, outcome: 'stale' },
+  { what: 'another key under the generation of the other slot', generation: 6, base: 1, key: 3, outcome: 'stale' },
   { what: 'a repeat of the staged candidate', generation: 6, base: 1, key: 2, outcome: 'staged' },
   { what: 'a newer candidate on the same base', generation: 7, base: 1, key: 3, outcome: 'staged' },
   { what: 'a next candidate on the proven one', generation: 7, base: 2, key: 3, outcome: 'staged' },

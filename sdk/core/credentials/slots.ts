@@ -23,7 +23,7 @@ export interface SlotsView {
   mirrored: boolean;
 }
 
-/** `base_unknown`: no valid slot holds the base. `stale`: not newer than the base, or older than the other slot. */
+/** `base_unknown`: no valid slot holds the base. `stale`: not newer than both slots. */
 export type StageOutcome = 'staged' | 'base_unknown' | 'stale';
 
 /** What a pair of slots says. */
@@ -146,7 +146,9 @@ export function slotsOver(store: SlotStore, sha256: Sha256): SlotWriter {
       if (!kept || kept.fingerprint !== base) return 'base_unknown';
       const other = firstIsBase ? second : first;
       if (record.fingerprint === base || generation <= kept.generation) return 'stale';
-      if (other && generation < other.generation) return 'stale';
+      // An equal generation would overwrite a candidate that may have been proven meanwhile; a cut in that write loses it.
+      const repeat = other && other.fingerprint === record.fingerprint && other.generation === generation;
+      if (other && generation <= other.generation && !repeat) return 'stale';
       write(firstIsBase ? 1 : 0, record);
       return 'staged';
     },
