@@ -21,8 +21,17 @@ export class RawConnection {
   #ended: Error | 'end' | null = null;
   #wake: () => void = () => {};
 
+  static readonly #open = new Set<RawConnection>();
+
+  /** Destroys whatever a test left open, so that a server need not wait for it. */
+  static closeAll(): void {
+    for (const connection of RawConnection.#open) connection.close();
+  }
+
   private constructor(socket: Socket) {
     this.socket = socket;
+    RawConnection.#open.add(this);
+    socket.on('close', () => RawConnection.#open.delete(this));
     socket.on('data', (bytes: Buffer) => {
       this.#received = Buffer.concat([this.#received, bytes]);
       this.#wake();

@@ -8,6 +8,7 @@ import type { Caller } from '../../server/usecases/caller.ts';
 import { enrolDevice } from '../../server/usecases/device/enrol-device.ts';
 import { revokeKey } from '../../server/usecases/key/manage-keys.ts';
 import { mintKey } from '../../server/usecases/key/mint-key.ts';
+import { RawConnection } from './raw-http.ts';
 
 export interface TestKey {
   id: KeyId;
@@ -115,6 +116,7 @@ function testServer(running: RunningServer, known: Known, env: Record<string, st
       return testServer(await startServer(readSettings(testEnv(known.dataFolder, next))), known, next);
     },
     async close() {
+      RawConnection.closeAll();
       await running.stop();
       await known.removeFolder();
     },

@@ -64,6 +64,11 @@ export class ActiveUploads {
     return this.#places.get(subject)?.waiting ?? 0;
   }
 
+  /** Who is sending or waiting now, for metrics. */
+  *subjects(): Generator<{ subject: Subject; underWay: number; waiting: number }> {
+    for (const [subject, { waiting }] of this.#places) yield { subject, underWay: this.count(subject), waiting };
+  }
+
   /** A place, or null where `max` in all, or `newMax` of those that will count, are taken. */
   tryPlace(subject: Subject, kind: PlaceKind, limits: { max: number; newMax: number }): Place | null {
     const taken = this.#placesOf(subject);
