@@ -5,9 +5,11 @@ import type { DeviceId } from '../domain/ids.ts';
 import { bodyRow, deviceRow, keyRow } from '../ports/metadata-rows.contract.ts';
 import type { MetadataStore, Write } from '../ports/metadata-store.ts';
 import { createMemoryStore } from './memory/metadata-store.ts';
+import { openPostgresStore } from './postgres/metadata-store.ts';
+import { startPostgres } from './postgres/testing.ts';
 import { openSqliteStore } from './sqlite/metadata-store.ts';
 
-/** `npx tsx server/adapters/metadata-store.bench.ts`: durable commits and look-ups per second, seconds in all. */
+/** `npx tsx server/adapters/metadata-store.bench.ts`: durable commits and look-ups per second, seconds in all. PostgreSQL where it is installed. */
 
 const COMMITTERS = 16;
 
@@ -70,14 +72,18 @@ async function bench(name: string, store: MetadataStore): Promise<void> {
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'fuselink-bench-'));
+const postgres = await startPostgres();
 try {
-  for (const [name, store] of [
+  const stores: [string, MetadataStore][] = [
     ['memory', createMemoryStore()],
     ['sqlite', await openSqliteStore({ path: join(folder, 'metadata.db') })],
-  ] as const) {
+  ];
+  if (postgres !== null) stores.push(['postgres', await openPostgresStore({ url: postgres.url() })]);
+  for (const [name, store] of stores) {
     await bench(name, store);
     await store.close();
   }
 } finally {
+  await postgres?.stop();
   await rm(folder, { recursive: true, force: true });
 }

@@ -1,10 +1,18 @@
 import pg from 'pg';
 import { StorageUnavailableError } from '../../ports/faults.ts';
-import type { CommitOutcome, CountQuery, MetadataStore, Query, Write } from '../../ports/metadata-store.ts';
+import type {
+  CommitOutcome,
+  CountQuery,
+  ExpectWrite,
+  MetadataStore,
+  Query,
+  Write,
+} from '../../ports/metadata-store.ts';
 import type { TableName, Tables } from '../../ports/tables.ts';
 import { checkCount, checkGet, checkQuery } from '../queries.ts';
 import { checkRow, checkTouch, checkUpdate, type Row, tableOf } from '../rows.ts';
 import { asFault, isAftermath, isCollision, isLost, isNotHeld, isTaken } from './faults.ts';
+import { GroupCommit, type Step } from './group-commit.ts';
 import { migrate } from './schema.ts';
 import { decodeRow, type Statement, Statements } from './statements.ts';
 import { Touches } from './touches.ts';
@@ -60,13 +68,6 @@ const types = {
   },
 } as pg.CustomTypesConfig;
 
-/** One write of a batch and its place there. */
-interface Step {
-  write: Write;
-  index: number;
-  statement: Statement;
-}
-
 type Refusal = 'conflict' | 'exists' | 'window-full';
 
 class PostgresStore implements MetadataStore {
@@ -74,7 +75,7 @@ class PostgresStore implements MetadataStore {
   readonly #statements: Statements;
   readonly #touches: Touches;
   #closing: Promise<void> | null = null;
-  #committing = new Set<Promise<unknown>>();
+  readonly #group: GroupCommit;
 
   constructor(options: PostgresOptions, schema: string) {
     this.#pool = new pg.Pool({
@@ -92,6 +93,10 @@ class PostgresStore implements MetadataStore {
     // A lost connection that is in use tells its queries, and also emits: unheard, that would end the process.
     this.#pool.on('connect', (client) => void client.on('error', () => undefined));
     this.#statements = new Statements(schema);
+    this.#group = new GroupCommit({
+      run: (steps) => this.#commitOnce(inLockOrder(steps)),
+      runUntilClear: (steps) => this.#commitUntilClear(inLockOrder(steps)),
+    });
     this.#touches = new Touches(async (table, column, values) => {
       await this.#read(this.#statements.raise(tableOf(table), column, values));
     });
@@ -119,15 +124,9 @@ class PostgresStore implements MetadataStore {
   async commit(writes: readonly Write[]): Promise<CommitOutcome> {
     this.#refuseClosed();
     if (writes.length === 0) return { ok: true };
-    const run = this.#commitUntilClear(
-      inLockOrder(writes.map((write, index) => ({ write, index, statement: this.#statementOf(write) }))),
+    return this.#group.commit(
+      writes.map((write, index) => ({ write, index, statement: this.#statementOf(write, writes) })),
     );
-    this.#committing.add(run);
-    try {
-      return await run;
-    } finally {
-      this.#committing.delete(run);
-    }
   }
 
   touch<T extends TableName>(name: T, key: string, column: keyof Tables[T] & string, value: number): void {
@@ -145,7 +144,7 @@ class PostgresStore implements MetadataStore {
   }
 
   async #end(): Promise<void> {
-    await Promise.allSettled(this.#committing);
+    await this.#group.drain();
     await this.#touches.flush();
     await this.#pool.end();
   }
@@ -200,7 +199,7 @@ class PostgresStore implements MetadataStore {
     }
   }
 
-  #statementOf(write: Write): Statement {
+  #statementOf(write: Write, batch: readonly Write[]): Statement {
     if (write.kind === 'take') return this.#statements.take(write);
     if (write.kind === 'audit') {
       const filled = { ...write.entry, id: 'x', seq: 1, prev_hash: '', hash: '', version: 1 };
@@ -221,7 +220,12 @@ class PostgresStore implements MetadataStore {
       case 'delete':
         return this.#statements.delete(table, write.key, write.expectVersion);
       case 'expect':
-        return this.#statements.expect(table, write.key, write.version);
+        return this.#statements.expect(
+          table,
+          write.key,
+          write.version,
+          !batch.some((other) => writesRow(other, write)),
+        );
     }
   }
 }
@@ -235,7 +239,19 @@ function inLockOrder(steps: readonly Step[]): Step[] {
     if (write.kind === 'take') return `1 ${write.id}`;
     return write.kind === 'audit' ? `2 ${write.entry.chain}` : '0';
   };
-  return [...steps].sort((a, b) => (rank(a) === rank(b) ? a.index - b.index : rank(a) < rank(b) ? -1 : 1));
+  // The sort is stable: steps of one rank stay in the order given.
+  return steps
+    .map((step) => ({ step, rank: rank(step) }))
+    .sort((a, b) => (a.rank === b.rank ? 0 : a.rank < b.rank ? -1 : 1))
+    .map(({ step }) => step);
+}
+
+/** Whether `other` changes the row that is expected. */
+function writesRow(other: Write, expected: ExpectWrite): boolean {
+  if (other.kind === 'take' || other.kind === 'audit' || other.kind === 'expect') return false;
+  if (other.table !== expected.table) return false;
+  const key = other.kind === 'delete' ? other.key : (other.row as unknown as Row)[tableOf(other.table).key];
+  return key === expected.key;
 }
 
 /** The outcome that an error of this write's statement stands for; null where it is none. */

@@ -120,11 +120,17 @@ export class Statements {
     return statement(holds(`${deleting} AND version = $2 RETURNING 1`), [key, expectVersion]);
   }
 
-  /** Locks the row, so that what was expected holds until the commit. */
-  expect(table: Table, key: string, version: number): Statement {
+  /**
+   * Locks the row, so that what was expected holds until the commit. `alone`: nothing else of the batch writes the row, so
+   * others may expect the same meanwhile; two that shared the lock and then both wrote would wait for each other for ever.
+   */
+  expect(table: Table, key: string, version: number, alone: boolean): Statement {
     const from = `FROM ${this.#name(table)} WHERE ${quoted(table.key)} = $1`;
     if (version === 0) return statement(`SELECT 1 / (CASE WHEN EXISTS (SELECT 1 ${from}) THEN 0 ELSE 1 END)`, [key]);
-    return statement(holds(`SELECT 1 ${from} AND version = $2 FOR NO KEY UPDATE`), [key, version]);
+    return statement(holds(`SELECT 1 ${from} AND version = $2 ${alone ? 'FOR SHARE' : 'FOR NO KEY UPDATE'}`), [
+      key,
+      version,
+    ]);
   }
 
   raise(table: Table, column: string, values: { keys: string[]; values: number[] }): Statement {
