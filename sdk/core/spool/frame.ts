@@ -134,9 +134,19 @@ export interface ScanLimits {
   atLeastOne: boolean;
   /** Readings of a higher sequence are not looked for. */
   through: number;
+  /** Boots that may still begin, and the boot of the reading before (−1 for none). */
+  boots: number;
+  boot: number;
 }
 
-export const NO_LIMITS: ScanLimits = { count: 1e15, bytes: 1e15, atLeastOne: true, through: 1e15 };
+export const NO_LIMITS: ScanLimits = {
+  count: 1e15,
+  bytes: 1e15,
+  atLeastOne: true,
+  through: 1e15,
+  boots: 1e15,
+  boot: -1,
+};
 
 /**
  * All that can be read of `bytes` from `at` on within the limits. Behind damage the next frame is found by its magic
@@ -153,6 +163,8 @@ export function scanFrames(
   const scan: Scan = { readings: [], footer: null, damagedBytes: 0, cleanEnd: at, stopped: 'end' };
   let sequence = afterSequence;
   let payload = 0;
+  let boot = limits.boot;
+  let boots = 0;
   while (at < bytes.length) {
     const frame = decodeFrame(bytes, at, salt);
     if (!frame) {
@@ -168,10 +180,12 @@ export function scanFrames(
       }
       payload += frame.reading.bytes.length;
       const first = limits.atLeastOne && scan.readings.length === 0;
-      if (scan.readings.length >= limits.count || (payload > limits.bytes && !first)) {
+      if (frame.reading.boot !== boot) boots++;
+      if (boots > limits.boots || scan.readings.length >= limits.count || (payload > limits.bytes && !first)) {
         scan.stopped = 'size';
         return scan;
       }
+      boot = frame.reading.boot;
       sequence = frame.reading.sequence;
       scan.readings.push(frame.reading);
     }

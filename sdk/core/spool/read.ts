@@ -38,19 +38,21 @@ const own = function (readings: Reading[]): void {
 
 /**
  * The oldest readings of a lane that are not done with, in order, up to a number and up to payload bytes (one reading
- * may be larger), and up to the sequence `through` where a lease says so. Reads one segment at a time; damaged or missing
+ * may be larger), of up to `boots` boots, and up to the sequence `through` where a lease says so. Reads one segment at a time; damaged or missing
  * parts are stepped over and show as missing sequences. The readings are the caller's.
  */
 export function readLane(
   state: SpoolState,
   storage: SpoolStorage,
   lane: Lane,
-  limits: { count: number; bytes: number; through: number },
+  limits: { count: number; bytes: number; boots: number; through: number },
 ): ReadResult {
   const result: ReadResult = { readings: [], through: 0 };
   const goesOn = lane.readSequence === lane.done;
   let sequence = lane.done;
   let bytes = 0;
+  let boots = 0;
+  let boot = -1;
   for (let i = 0; i < lane.segments.length; i++) {
     const segment = lane.segments[i] as Segment;
     if (segment.lastSequence <= sequence) continue;
@@ -66,6 +68,8 @@ export function readLane(
       bytes: limits.bytes - bytes,
       atLeastOne: found === 0,
       through: through,
+      boots: limits.boots - boots,
+      boot: boot,
     });
     state.damagedBytes += scan.damagedBytes;
     own(scan.readings);
@@ -73,6 +77,8 @@ export function readLane(
       const reading = scan.readings[j] as Reading;
       result.readings.push(reading);
       bytes += reading.bytes.length;
+      if (reading.boot !== boot) boots++;
+      boot = reading.boot;
       sequence = reading.sequence;
     }
     const limited = scan.stopped === 'size';

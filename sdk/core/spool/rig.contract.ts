@@ -85,6 +85,7 @@ export class SpoolRig {
     const found = readLane(this.state, this.storage, laneOfSpool(this.state, lane)!, {
       count: 1e9,
       bytes: 1e9,
+      boots: 1e9,
       through: 1e15,
       ...limits,
     });

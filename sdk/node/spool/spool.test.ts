@@ -116,6 +116,21 @@ test('a batch taken and not acknowledged → the same again, under the same name
   await again.close();
 });
 
+test('a reboot loop: what is taken together fits one batch, whatever the limits', async () => {
+  const folder = freshFolder();
+  for (let boot = 1; boot <= 6; boot++) {
+    const spool = open(folder);
+    await spool.record(bytes(`boot ${boot}`));
+    await spool.close();
+  }
+  const spool = open(folder);
+  const batch = (await spool.take(1, ALL))!;
+  expect(batch.readings.map((reading) => reading.boot)).toEqual([1, 2, 3, 4]);
+  spool.acknowledge(batch);
+  expect(await drain(spool)).toEqual(['boot 5', 'boot 6']);
+  await spool.close();
+});
+
 test('a batch given up → counted under its reason, told, and the next one comes', async () => {
   const notices: SpoolNotice[] = [];
   const spool = open(freshFolder(), { onNotice: (notice) => notices.push(notice) });

@@ -10,7 +10,7 @@ import type {
   SpoolFault,
   TimeTrust,
 } from '#sdk/core';
-import { backlogOf, laneOfSpool, readLane, recoverSpool, stepSpool } from '#sdk/core';
+import { BATCH_BOOTS_MAX, backlogOf, laneOfSpool, readLane, recoverSpool, stepSpool } from '#sdk/core';
 import { fileSpoolStorage, nodeFileSystem, type SpoolFileSystem } from './file-storage.ts';
 import { lockFolder } from './folder-lock.ts';
 import { SpoolError } from './spool-error.ts';
@@ -101,7 +101,7 @@ export interface Spool {
   /** Resolves when the lane's policy is kept: `durable` says whether a power cut can still take it. Never rejects. */
   record(bytes: Uint8Array, options?: RecordOptions): Promise<RecordOutcome>;
   /**
-   * The oldest readings of a lane, leased: the range is durable before this resolves, and stays leased until
+   * The oldest readings of a lane (of as many boots as one batch may span), leased: the range is durable before this resolves, and stays leased until
    * `acknowledge` or `giveUp`. Calling it again before gives the same range. Null when there is nothing to send.
    * Throws SpoolError `spool_closed`, or `spool_not_durable` when the medium cannot be written: try again later.
    */
@@ -230,8 +230,13 @@ export function openSpool(options: OpenSpoolOptions): Spool {
           storage,
           lane,
           lane.lease
-            ? { count: Number.MAX_SAFE_INTEGER, bytes: Number.MAX_SAFE_INTEGER, through: lane.lease.last }
-            : { ...limits, through: Number.MAX_SAFE_INTEGER },
+            ? {
+                count: Number.MAX_SAFE_INTEGER,
+                bytes: Number.MAX_SAFE_INTEGER,
+                boots: Number.MAX_SAFE_INTEGER,
+                through: lane.lease.last,
+              }
+            : { ...limits, boots: BATCH_BOOTS_MAX, through: Number.MAX_SAFE_INTEGER },
         );
         const nowMs = clock.monotonicMs();
         const readings = found.readings.length;
