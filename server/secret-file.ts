@@ -2,11 +2,13 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
   statSync,
+  unlinkSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -52,8 +54,9 @@ export function loadSecret(options: { file: string; inline: string | null; dataE
     );
   }
   const keys: KeyringKeys = { current: 1, keys: new Map([[1, options.random.bytes(KEY_BYTES)]]) };
-  writeSecret(options.file, keys);
-  return { keys, created: true };
+  if (writeSecret(options.file, keys, { onlyIfAbsent: true })) return { keys, created: true };
+  // Another process (the operator's command line, say) made one at the same moment: there must be one keyring.
+  return { keys: parseSecret(readFileSync(options.file, 'utf8'), options.file), created: false };
 }
 
 /** Adds a key and makes it the current one; the old ones stay, for what they sealed. */
@@ -64,8 +67,11 @@ export function rotatedSecret(keys: KeyringKeys, random: Random): KeyringKeys {
   return { current: next, keys: new Map([...keys.keys, [next, random.bytes(KEY_BYTES)]]) };
 }
 
-/** Writes the keyring aside, flushes it, and only then puts it in place: a power cut leaves the old or the new one. */
-export function writeSecret(file: string, keys: KeyringKeys): void {
+/**
+ * Writes the keyring aside, flushes it, and only then puts it in place: a power cut leaves the old or the new one.
+ * With `onlyIfAbsent` false is returned, and nothing changed, where there is one already.
+ */
+export function writeSecret(file: string, keys: KeyringKeys, options: { onlyIfAbsent?: boolean } = {}): boolean {
   const text: SecretText = {
     fuselink_secret: 1,
     current: keys.current,
@@ -74,7 +80,7 @@ export function writeSecret(file: string, keys: KeyringKeys): void {
     ),
   };
   mkdirSync(dirname(file), { recursive: true });
-  const aside = `${file}.new`;
+  const aside = `${file}.${process.pid}.new`;
   const handle = openSync(aside, 'w', 0o600);
   try {
     writeSync(handle, `${JSON.stringify(text, null, 2)}\n`);
@@ -82,13 +88,26 @@ export function writeSecret(file: string, keys: KeyringKeys): void {
   } finally {
     closeSync(handle);
   }
-  renameSync(aside, file);
+  if (options.onlyIfAbsent === true) {
+    try {
+      // A link is made only where nothing has the name yet; a rename would replace what another process just made.
+      linkSync(aside, file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      return false;
+    } finally {
+      unlinkSync(aside);
+    }
+  } else {
+    renameSync(aside, file);
+  }
   const folder = openSync(dirname(file), 'r');
   try {
     fsyncSync(folder);
   } finally {
     closeSync(folder);
   }
+  return true;
 }
 
 function parseSecret(text: string, where: string): KeyringKeys {

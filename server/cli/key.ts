@@ -1,4 +1,7 @@
 import { Command } from 'commander';
+import type { Role } from '#sdk/protocol';
+import { ROLES } from '../domain/auth/roles.ts';
+import { newPdmKey } from '../domain/credential/pdm-key.ts';
 import type { KeyId } from '../domain/ids.ts';
 import { createKey, listKeys, revokeKey } from '../usecases/key/manage-keys.ts';
 import { operatorFor, print, withStores } from './operator.ts';
@@ -7,6 +10,15 @@ interface Options {
   account?: string;
   json?: boolean;
   name?: string;
+  role?: string;
+  burn?: boolean;
+  pdm?: boolean;
+}
+
+function roleOf(text: string | undefined): Role {
+  const role = ROLES.find((known) => known === text);
+  if (role === undefined) throw new Error(`--role: expected one of ${ROLES.join(', ')}, got "${text}"`);
+  return role;
 }
 
 export function keyCommand(): Command {
@@ -15,11 +27,17 @@ export function keyCommand(): Command {
     .command('create')
     .description('a new account key, shown once')
     .requiredOption('--name <name>', 'what it is for')
+    .option('--role <role>', ROLES.join(', '), 'owner')
+    .option('--pdm', 'in the form pdm_ and 28 characters')
     .option('--account <email>', 'which account, where there are several')
     .option('--json', 'print JSON')
     .action(async (options: Options) => {
       const created = await withStores(async (deps) =>
-        createKey(deps, await operatorFor(deps, options.account), { name: options.name ?? '' }),
+        createKey(deps, await operatorFor(deps, options.account), {
+          name: options.name ?? '',
+          role: roleOf(options.role),
+          ...(options.pdm === true ? { key: newPdmKey(deps.random) } : {}),
+        }),
       );
       print(
         options.json === true,
@@ -45,13 +63,21 @@ export function keyCommand(): Command {
   command
     .command('revoke <id>')
     .description('revoke a key for the very next request')
+    .option('--burn', 'also burn what was sent with it and nobody has read')
     .option('--account <email>', 'which account, where there are several')
     .option('--json', 'print JSON')
     .action(async (id: string, options: Options) => {
       const key = await withStores(async (deps) =>
-        revokeKey(deps, await operatorFor(deps, options.account), { id: id as KeyId }),
+        revokeKey(deps, await operatorFor(deps, options.account), { id: id as KeyId, burn: options.burn === true }),
       );
-      print(options.json === true, key, [`Revoked ${key.id} (${key.name}) at ${key.revoked_at}`]);
+      print(options.json === true, key, [
+        `Revoked ${key.id} (${key.name}) at ${key.revoked_at}`,
+        `Sent with it: ${key.sent_total} transfers${options.burn === true ? `, ${key.burned} unread ones burned` : ''}`,
+        ...key.sent.map(
+          (sent) =>
+            `  ${sent.id}  ${sent.state.padEnd(9)} ${sent.created_at}  ${sent.filename}  ${sent.recipient ?? ''}`,
+        ),
+      ]);
     });
   return command;
 }

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { SETTINGS } from '../settings.ts';
 import { VERSION } from '../start.ts';
 import { accountCommand } from './account.ts';
+import { auditCommand } from './audit.ts';
 import { deviceCommand } from './device.ts';
 import { keyCommand } from './key.ts';
 import { secretCommand } from './secret.ts';
@@ -22,7 +23,14 @@ Exit codes: 0 done, 1 failed, 2 not understood.`,
   command.exitOverride((error) => {
     process.exit(error.exitCode === 0 ? 0 : 2);
   });
-  for (const sub of [serveCommand(), accountCommand(), keyCommand(), deviceCommand(), secretCommand()]) {
+  for (const sub of [
+    serveCommand(),
+    accountCommand(),
+    keyCommand(),
+    deviceCommand(),
+    auditCommand(),
+    secretCommand(),
+  ]) {
     command.addCommand(sub.copyInheritedSettings(command));
   }
   return command;

@@ -8,7 +8,9 @@ export function secretCommand(): Command {
   const command = new Command('secret').description('the keyring that seals names, notes and recipients');
   command
     .command('rotate')
-    .description('add a key and use it from the next start on; older ones stay for what they sealed')
+    .description(
+      'add a key and use it from the next start on; older ones stay for what they sealed: restart the server at once',
+    )
     .action(() => {
       const settings = readSettings(process.env);
       if (settings.secret !== null)
@@ -19,7 +21,7 @@ export function secretCommand(): Command {
       const next = rotatedSecret(keys, nodeRandom);
       writeSecret(settings.secretFile, next);
       process.stdout.write(
-        `The keyring now has ${next.keys.size} keys; version ${next.current} is used from the next start on. Back up ${settings.secretFile}.\n`,
+        `The keyring now has ${next.keys.size} keys; version ${next.current} is used from the next start on. Restart the server now: until then it cannot open what this command line seals. Back up ${settings.secretFile}.\n`,
       );
     });
   return command;
