@@ -30,9 +30,67 @@ export interface ClientOptions {
   oneShotBytesMax?: number | undefined;
   /** Requests under way at once (default 4, at most 16). */
   parallel?: number | undefined;
+  /** How `record` keeps and sends readings. Given: what an earlier run left behind is sent at once. */
+  readings?: ReadingsOptions | undefined;
   /** The machine has just come up after a power or network failure: wait a random slot, because others do too. */
   afterOutage?: boolean | undefined;
 }
+
+export interface ReadingsOptions {
+  /** Folder of the spool; by default `spool` in the state folder. One process at a time. */
+  folder?: string | undefined;
+  /** One JSON text a line (default), one CSV row a line, or one reading after the other. */
+  format?: 'ndjson' | 'csv' | 'raw' | undefined;
+  csvHeader?: string | undefined;
+  /** Default true. */
+  gzip?: boolean | undefined;
+  /** The manifest (device, boots, sequences, times) as first line of the file; it is the transfer's note in any case. */
+  embedManifest?: boolean | undefined;
+  /** A batch goes out at this many readings (default 1000) or bytes (default 262,144), or at this age (default 60,000 ms). */
+  countMax?: number | undefined;
+  bytesMax?: number | undefined;
+  ageMsMax?: number | undefined;
+  /** A backlog is merged into files of up to this many bytes (default 4,194,304) before compression. */
+  mergeBytesMax?: number | undefined;
+  recipient?: string | undefined;
+  /** Default 604,800: readings wait for their reader as long as they can. */
+  ttlSeconds?: number | undefined;
+  /** Lanes 0 to 7. Default: 0 (4 MiB, never dropped, durable before acknowledged) and 1 (1 GiB, oldest makes room). */
+  lanes?: readonly ReadingLane[] | undefined;
+  /** Bytes written to the disk in 24 hours (default 5 GiB): flash wears. */
+  bytesPerDayMax?: number | undefined;
+}
+
+export interface ReadingLane {
+  lane: number;
+  whenFull: 'drop-oldest' | 'block' | 'never-drop';
+  /** When a reading is durable: before `record` resolves, within `syncIntervalMs`, or when the system gets to it. */
+  sync: 'every' | 'interval' | 'none';
+  syncIntervalMs: number;
+  bytesMax: number;
+}
+
+/** Bytes and text go as they are, a list as a CSV row where the format is csv, anything else as JSON. */
+export type ReadingValue =
+  | Uint8Array
+  | string
+  | number
+  | boolean
+  | null
+  | readonly unknown[]
+  | { readonly [name: string]: unknown };
+
+export interface RecordOptions {
+  /** Default 1. */
+  lane?: number | undefined;
+  /** When it was measured, ms since 1970, if not now. */
+  wallMs?: number | undefined;
+}
+
+/** `kept: false` says why: `lane_full`, `wear`, `busy`, `disk_full`, `storage_fault`, `too_large`, `closed`. */
+export type RecordResult =
+  | { kept: true; lane: number; sequence: number; durable: boolean }
+  | { kept: false; lane: number; reason: string };
 
 export interface SendOptions {
   /** What the receiver sees; by default the file's own name. */
@@ -51,6 +109,11 @@ export interface SendOptions {
   /** A refused key or a full store: `fail` at once (default) or `wait` and try again slowly. */
   whenRefused?: 'fail' | 'wait' | undefined;
   onProgress?: ((progress: Progress) => void) | undefined;
+  /**
+   * Called when the server has the file, before this side forgets that it was on its way: what is noted here is noted
+   * whatever happens (after a crash in between, the next send of the file gives the same transfer and calls again).
+   */
+  onStored?: ((result: SendResult) => void | Promise<void>) | undefined;
 }
 
 export interface Progress {
@@ -108,6 +171,10 @@ export interface Retry {
 /** Arguments of each event a client emits. */
 export interface ClientEvents {
   sent: [result: SendResult];
+  /** A batch of readings is on the server. */
+  batch: [batch: SendResult & { lane: number; readings: number; manifest: string }];
+  /** Readings were not kept. Every one is told. */
+  dropped: [drop: { lane: number; reason: string; readings: number }];
   progress: [progress: Progress & { filename: string }];
   retrying: [retry: Retry & { filename: string }];
   /** A file changed while it was being sent, or its upload was gone: it starts afresh. */
@@ -128,6 +195,15 @@ export interface FuselinkClient {
   send(source: SendSource, options?: SendOptions): Promise<SendResult>;
   /** Read a link: claim, download (continued after a break or a kill), check the digest, store, acknowledge. */
   receive(url: string, options?: ReceiveOptions): Promise<ReceiveResult>;
+  /**
+   * Keep one reading; it is sent in a batch. Resolves as its lane's policy says (durable before or soon after).
+   * Rejects with `reading_invalid`, `spool_in_use` or `spool_folder`; a reading that is not kept resolves and says why.
+   */
+  record(reading: ReadingValue, options?: RecordOptions): Promise<RecordResult>;
+  /** Resolves when every reading recorded before is on the server; rejects with `aborted`. */
+  flush(options?: { signal?: AbortSignal | undefined }): Promise<void>;
+  /** Counters of this client as OpenMetrics text. */
+  metrics(): string;
   on<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this;
   off<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this;
   /** Stop what is under way (it can be resumed) and free all sockets. */

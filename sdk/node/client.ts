@@ -1,11 +1,16 @@
 import { EventEmitter } from 'node:events';
+import { hostname } from 'node:os';
 import { PARALLEL_CEILING, UPLOAD_LIMITS } from '#sdk/core';
 import type {
   ClientEvents,
   ClientOptions,
   FuselinkClient,
+  ReadingsOptions,
+  ReadingValue,
   ReceiveOptions,
   ReceiveResult,
+  RecordOptions,
+  RecordResult,
   SendOptions,
   SendResult,
   SendSource,
@@ -13,6 +18,9 @@ import type {
 import { FuselinkError } from './errors.ts';
 import type { Transport, TransportOptions } from './http/transport.ts';
 import { createTransport } from './http/transport.ts';
+import { createMetrics } from './metrics.ts';
+import type { Recorder } from './readings/recorder.ts';
+import { openRecorder } from './readings/recorder.ts';
 import { receiveLink } from './receive/receive.ts';
 import { defaultStateFolder } from './record-store.ts';
 import { createSender } from './send/sender.ts';
@@ -66,6 +74,10 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
   readonly #sender: ReturnType<typeof createSender>;
   readonly #stateFolder: string | null;
   readonly #closing = new AbortController();
+  readonly #metrics = createMetrics();
+  readonly #device: string;
+  readonly #readings: ReadingsOptions;
+  #recorder: Recorder | null = null;
 
   constructor(options: ClientOptions) {
     super();
@@ -93,7 +105,77 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
       warn: (code, detail) => this.emit('warning', { code, detail }),
       hooksFor: (filename, given) => this.#hooks(filename, given),
     });
+    this.#device = options.device ?? hostname();
+    this.#readings = options.readings ?? {};
+    this.#count();
     if (options.afterOutage) this.#uploader.outageEnded();
+    if (options.readings !== undefined) this.#openRecorder();
+  }
+
+  /** Counters follow the events, so that what is told and what is counted cannot differ. */
+  #count(): void {
+    const metrics = this.#metrics;
+    const counted = (sizeBytes: number) => {
+      metrics.add('fuselink_transfers');
+      metrics.add('fuselink_sent_bytes', {}, sizeBytes);
+    };
+    this.on('sent', ({ sizeBytes }) => counted(sizeBytes));
+    this.on('batch', ({ sizeBytes, lane, readings }) => {
+      counted(sizeBytes);
+      metrics.add('fuselink_readings_sent', { lane: String(lane) }, readings);
+    });
+    this.on('retrying', ({ code }) => metrics.add('fuselink_retries', { code }));
+    this.on('restarted', ({ reason }) => metrics.add('fuselink_restarts', { reason }));
+    this.on('credentialRefused', ({ code }) => metrics.add('fuselink_credential_refusals', { code }));
+    this.on('dropped', ({ lane, reason, readings }) => {
+      metrics.add('fuselink_readings_dropped', { lane: String(lane), reason }, readings);
+    });
+  }
+
+  #openRecorder(): Recorder {
+    this.#recorder ??= openRecorder({
+      readings: this.#readings,
+      stateFolder: this.#stateFolder,
+      device: this.#device,
+      uploader: this.#uploader,
+      hooksFor: (filename) => this.#hooks(filename, {}),
+      warn: (code, detail) => this.emit('warning', { code, detail }),
+      dropped: (lane, reason, readings) => this.emit('dropped', { lane, reason, readings }),
+      sent: (file, { link, sizeBytes, sha256 }, lane) => {
+        const { id, url, state, expiresAt } = link;
+        const { filename, readings, note: manifest } = file;
+        this.emit('batch', { id, url, state, expiresAt, filename, sizeBytes, sha256, lane, readings, manifest });
+      },
+    });
+    return this.#recorder;
+  }
+
+  async record(reading: ReadingValue, options: RecordOptions = {}): Promise<RecordResult> {
+    this.#assertOpen();
+    const outcome = await this.#openRecorder().record(reading, options);
+    if (outcome.kept) this.#metrics.add('fuselink_readings', { lane: String(outcome.lane) });
+    return outcome;
+  }
+
+  async flush(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    this.#assertOpen();
+    const flushed = this.#openRecorder().flush();
+    const { signal } = options;
+    if (signal === undefined) return flushed;
+    const stopped = () => new FuselinkError('aborted', 'the caller stopped waiting; readings go on being sent');
+    let stop = () => {};
+    const aborted = new Promise<never>((_, reject) => {
+      stop = () => reject(stopped());
+      if (signal.aborted) stop();
+      else signal.addEventListener('abort', stop, { once: true });
+    });
+    // Whichever loses the race must not count as unhandled.
+    flushed.catch(() => {});
+    return Promise.race([flushed, aborted]).finally(() => signal.removeEventListener('abort', stop));
+  }
+
+  metrics(): string {
+    return this.#metrics.text(this.#recorder?.gauges() ?? []);
   }
 
   #hooks(filename: string, given: SendOptions): JobHooks {
@@ -107,13 +189,19 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
     };
   }
 
+  #failed(error: unknown): never {
+    const code = error instanceof FuselinkError ? error.code : 'failed';
+    this.#metrics.add('fuselink_failures', { code });
+    throw error;
+  }
+
   #assertOpen(): void {
     if (this.#closing.signal.aborted) throw new FuselinkError('closed', 'this client was closed');
   }
 
   async send(source: SendSource, options: SendOptions = {}): Promise<SendResult> {
     this.#assertOpen();
-    const result = await this.#sender.send(source, options);
+    const result = await this.#sender.send(source, options).catch((error: unknown) => this.#failed(error));
     this.emit('sent', result);
     return result;
   }
@@ -126,11 +214,12 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
     for (const signal of watched) signal.addEventListener('abort', onAbort);
     if (options.signal?.aborted) stop.abort();
     try {
-      return await receiveLink(this.#transport, url, {
-        ...options,
-        signal: stop.signal,
-        stateFolder: this.#stateFolder,
-      });
+      const settings = { ...options, signal: stop.signal, stateFolder: this.#stateFolder };
+      const result = await receiveLink(this.#transport, url, settings);
+      this.#metrics.add('fuselink_received_bytes', {}, result.sizeBytes);
+      return result;
+    } catch (error) {
+      return this.#failed(error);
     } finally {
       for (const signal of watched) signal.removeEventListener('abort', onAbort);
     }
@@ -139,7 +228,10 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
+    // The recorder stops taking before the uploader gives back what is under way: nothing is taken again.
+    const recorderClosed = this.#recorder?.close();
     this.#uploader.close();
+    await recorderClosed;
     this.#transport.close();
   }
 }

@@ -21,7 +21,11 @@ export type LocalErrorCode =
   | 'file_exists'
   | 'target_unwritable'
   | 'disk_full'
+  | 'reading_invalid'
+  | 'spool_in_use'
+  | 'spool_folder'
   | 'option_invalid'
+  | 'state_unwritable'
   | 'key_missing';
 
 /** What a caller may want to act on, beside the code. */

@@ -1,6 +1,29 @@
-/** The device SDK for Node: zero run-time dependencies. Types in `api.ts`. */
+/** The device SDK for Node: zero run-time dependencies. Types in `api.ts`; `published.ts` is what users get. */
 export * from './api.ts';
-export { createClient, receive } from './client.ts';
-export { FuselinkError } from './errors.ts';
-export { defaultStateFolder } from './record-store.ts';
+export { writeFileAtomic } from './atomic-file.ts';
+export { createClient, parseServerUrl, receive, transportOptions } from './client.ts';
+export * from './credentials/index.ts';
+export { FuselinkError, systemCode } from './errors.ts';
+export { type ProxyTarget, proxyFor } from './http/proxy.ts';
+export { createTransport, type HttpAnswer, type Transport } from './http/transport.ts';
+export { countRecords, defaultStateFolder } from './record-store.ts';
+export { problemOf } from './send/answer.ts';
+export { apiUrl } from './send/request.ts';
+export {
+  DEFAULT_LANES,
+  fileSpoolStorage,
+  type LaneStats,
+  type LeasedReadings,
+  nodeFileSystem,
+  type OpenSpoolOptions,
+  openSpool,
+  type Spool,
+  type SpoolClock,
+  SpoolError,
+  type SpoolErrorCode,
+  type SpoolFileSystem,
+  type SpoolNotice,
+  type SpoolStats,
+  systemClock,
+} from './spool/index.ts';
 export { credentialFolder, storedKey } from './stored-key.ts';

@@ -25,8 +25,9 @@ function complete(draft: Draft, job: Job, link: LinkAnswer, answer: AnswerEvent)
     removeFirst(draft, job, 'restart', sent !== null && sent.changed ? 'source_changed' : 'digest_mismatch');
     return;
   }
-  if (job.spec.durable) draft.effects.push({ type: 'forget', job: job.spec.id });
   draft.effects.push({ type: 'done', job: job.spec.id, link: link, replayed: job.mayExist });
+  // Forgotten last: a crash in between tells the caller of the same transfer again instead of making a second one.
+  if (job.spec.durable) draft.effects.push({ type: 'forget', job: job.spec.id });
   dropJob(draft, job);
 }
 

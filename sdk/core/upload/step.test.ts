@@ -169,7 +169,7 @@ describe('uploader: first request', () => {
       created.state,
       answerTo(created.effects, { status: 204, offsetBytes: 100_000, link, sent }),
     );
-    expect(types(done.effects)).toEqual(['forget', 'done']);
+    expect(types(done.effects)).toEqual(['done', 'forget']);
     expect(done.state.jobs).toEqual([]);
   });
 

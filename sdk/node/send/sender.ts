@@ -11,7 +11,7 @@ import { openSource } from './open-source.ts';
 import type { TransferOptions } from './request.ts';
 import type { SendRecord } from './resume.ts';
 import { findResume, optionsDigest, ownRecord, sendRecords } from './resume.ts';
-import type { JobHooks, Uploader } from './uploader.ts';
+import type { Finished, JobHooks, Uploader } from './uploader.ts';
 
 export const GIVE_UP_AFTER_MS_DEFAULT = 900_000;
 const LANE_DEFAULT = 1;
@@ -49,6 +49,12 @@ function transferOptions(given: SendOptions, name: string | null): TransferOptio
     note: given.note ?? null,
     burn: given.burn ?? null,
   };
+}
+
+function resultOf(finished: Finished, transfer: TransferOptions): SendResult {
+  const { id, url, state, expiresAt } = finished.link;
+  const { sizeBytes, sha256 } = finished;
+  return { id, url, state, expiresAt, filename: transfer.filename, sizeBytes, sha256 };
 }
 
 /** Turns "send this" into a job: its name, its key, and what an earlier run of it left behind. */
@@ -101,7 +107,13 @@ export function createSender(options: SenderOptions): {
           options.warn('state_unwritable', `what resumes a send cannot be stored: ${(error as Error).message}`);
         }
       };
-      hooks.forget = () => records.remove(name);
+      hooks.forget = async () => {
+        if (!writable) return;
+        await records.remove(name).catch((error: Error) => {
+          // The next send of this file would ask for this transfer again, and get its link or be told that it is gone.
+          options.warn('state_unwritable', `a finished send cannot be forgotten: ${error.message}`);
+        });
+      };
     }
     try {
       const spec = {
@@ -115,16 +127,9 @@ export function createSender(options: SenderOptions): {
         whenRefused: given.whenRefused ?? 'fail',
         giveUpAfterMs: given.giveUpAfterMs === undefined ? GIVE_UP_AFTER_MS_DEFAULT : given.giveUpAfterMs,
       } as const;
-      const done = await uploader.submit(spec, source, transfer, hooks, given.signal);
-      return {
-        id: done.link.id,
-        url: done.link.url,
-        state: done.link.state,
-        expiresAt: done.link.expiresAt,
-        filename: transfer.filename,
-        sizeBytes: done.sizeBytes,
-        sha256: done.sha256,
-      };
+      const { onStored } = given;
+      if (onStored !== undefined) hooks.stored = async (finished) => onStored(resultOf(finished, transfer));
+      return resultOf(await uploader.submit(spec, source, transfer, hooks, given.signal), transfer);
     } finally {
       if (durable) underWay.delete(name);
     }

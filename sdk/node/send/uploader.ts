@@ -24,6 +24,8 @@ const ASK_FIRST_BYTES = 65_536;
 export interface JobHooks {
   remember?(location: string | null, restarts: number): Promise<void>;
   forget?(): Promise<void>;
+  /** The server has it; what it is resumed from is forgotten only when this has resolved. */
+  stored?(finished: Finished): Promise<void>;
   progress?(sentBytes: number, sizeBytes: number | null): void;
   retrying?(why: { code: string; detail: string; waitMs: number }): void;
   reopened?(reason: string): void;
@@ -48,6 +50,13 @@ export interface UploaderOptions {
   nowMs?: () => number;
   /** In [0, 1). */
   random?: () => number;
+  /** Runs `action` after so many ms; returns how to stop it. */
+  after?: (ms: number, action: () => void) => () => void;
+}
+
+function systemAfter(ms: number, action: () => void): () => void {
+  const timer = setTimeout(action, ms);
+  return () => clearTimeout(timer);
 }
 
 interface Running {
@@ -59,6 +68,7 @@ interface Running {
   chain: Promise<void>;
   /** Settles when nobody reads the source: a request that broke may still have a read under way. */
   reading: Promise<void>;
+  finished: Finished | null;
   resolve(finished: Finished): void;
   reject(error: FuselinkError): void;
 }
@@ -73,7 +83,7 @@ export class Uploader {
   readonly #nowMs: () => number;
   readonly #random: () => number;
   #state: UploadState;
-  #timer: NodeJS.Timeout | null = null;
+  #stopTimer: (() => void) | null = null;
   #closed = false;
 
   constructor(options: UploaderOptions) {
@@ -104,6 +114,7 @@ export class Uploader {
         hooks,
         chain: Promise.resolve(),
         reading: Promise.resolve(),
+        finished: null,
         resolve,
         reject,
       });
@@ -136,7 +147,7 @@ export class Uploader {
   close(): void {
     this.#closed = true;
     for (const id of [...this.#jobs.keys()]) this.dispatch({ type: 'cancel', job: id, nowMs: this.#nowMs() });
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#stopTimer?.();
   }
 
   #perform(effect: UploadEffect): void {
@@ -174,6 +185,7 @@ export class Uploader {
         return;
       case 'forget':
         await hooks.forget?.();
+        if (running.finished !== null) running.resolve(running.finished);
         return;
       case 'reopen':
         hooks.reopened?.(effect.reason);
@@ -184,12 +196,14 @@ export class Uploader {
         hooks.retrying?.({ code: effect.code, detail: effect.detail, waitMs: effect.atMs - this.#nowMs() });
         return;
       case 'done':
-        running.resolve({
+        running.finished = {
           link: effect.link,
           sizeBytes: effect.link.sizeBytes ?? running.source.sizeBytes ?? 0,
           sha256: await running.source.digest(),
           resumed: effect.replayed,
-        });
+        };
+        await hooks.stored?.(running.finished);
+        if (!running.spec.durable) running.resolve(running.finished);
         return;
       case 'failed':
         running.reject(failureError(effect.failure));
@@ -201,13 +215,21 @@ export class Uploader {
   }
 
   #wakeAt(atMs: number): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#stopTimer?.();
     // Never early: a timer that fires in the same millisecond would only ask again.
     const waitMs = Math.min(Math.max(0, atMs - this.#nowMs()) + 1, 2_147_483_647);
-    this.#timer = setTimeout(() => this.dispatch({ type: 'tick', nowMs: this.#nowMs() }), waitMs);
+    const after = this.#options.after ?? systemAfter;
+    this.#stopTimer = after(waitMs, () => this.dispatch({ type: 'tick', nowMs: this.#nowMs() }));
   }
 
   #sourceFailed(running: Running, error: unknown): void {
+    if (running.finished !== null) {
+      // The transfer exists; what failed is noting that it does.
+      running.reject(
+        error instanceof FuselinkError ? error : new FuselinkError('state_unwritable', String(error), { cause: error }),
+      );
+      return;
+    }
     const known = error instanceof FuselinkError ? error : null;
     const detail = error instanceof Error ? error.message : String(error);
     const code = known?.code ?? 'source_unreadable';

@@ -1,0 +1,132 @@
+import { randomInt } from 'node:crypto';
+import { join } from 'node:path';
+import type { ReadingsOptions, ReadingValue, RecordOptions, RecordResult } from '../api.ts';
+import { FuselinkError } from '../errors.ts';
+import type { GaugeSample } from '../metrics.ts';
+import type { JobHooks, Uploader } from '../send/uploader.ts';
+import type { OpenSpoolOptions, Spool } from '../spool/index.ts';
+import { DEFAULT_LANES, openSpool, SpoolError } from '../spool/index.ts';
+import { encodeReading } from './encode.ts';
+import type { ForwarderOptions } from './forwarder.ts';
+import { Forwarder } from './forwarder.ts';
+
+const DEFAULTS = {
+  countMax: 1000,
+  bytesMax: 262_144,
+  ageMsMax: 60_000,
+  /** Merged, gzipped and sent from memory: two of these and the runtime stay below 64 MB. */
+  mergeBytesMax: 4_194_304,
+  ttlSeconds: 604_800,
+};
+
+export interface RecorderOptions {
+  readings: ReadingsOptions;
+  stateFolder: string | null;
+  device: string;
+  uploader: Uploader;
+  hooksFor(filename: string): JobHooks;
+  sent: ForwarderOptions['sent'];
+  warn(code: string, detail: string): void;
+  dropped(lane: number, reason: string, readings: number): void;
+}
+
+export interface Recorder {
+  record(value: ReadingValue, options: RecordOptions): Promise<RecordResult>;
+  flush(): Promise<void>;
+  gauges(): GaugeSample[];
+  close(): Promise<void>;
+}
+
+function checked(name: string, value: number | undefined, otherwise: number): number {
+  const found = value ?? otherwise;
+  if (Number.isSafeInteger(found) && found >= 1) return found;
+  throw new FuselinkError('option_invalid', `readings.${name} is expected as a whole number from 1 on, got ${found}`);
+}
+
+function spoolFolder(options: RecorderOptions): string {
+  const folder =
+    options.readings.folder ?? (options.stateFolder === null ? undefined : join(options.stateFolder, 'spool'));
+  if (folder !== undefined) return folder;
+  throw new FuselinkError('option_invalid', 'readings are kept on disk: expected readings.folder or a stateFolder');
+}
+
+/** Spool and forwarder of one client. Throws FuselinkError `spool_in_use`, `spool_folder`, `option_invalid`. */
+export function openRecorder(options: RecorderOptions): Recorder {
+  const { readings } = options;
+  const format = readings.format ?? 'ndjson';
+  const settings: OpenSpoolOptions = {
+    folder: spoolFolder(options),
+    onNotice: (notice) => {
+      if (notice.type === 'dropped') options.dropped(notice.lane, notice.reason, notice.readings);
+      else options.warn('spool_fault', `the disk refused (${notice.fault.kind}): ${notice.fault.detail}`);
+    },
+  };
+  if (readings.lanes !== undefined) settings.lanes = readings.lanes.map((lane) => ({ ...lane }));
+  if (readings.bytesPerDayMax !== undefined) settings.bytesPerDayMax = readings.bytesPerDayMax;
+  const lanes = settings.lanes ?? DEFAULT_LANES;
+  let spool: Spool;
+  try {
+    spool = openSpool(settings);
+  } catch (error) {
+    if (error instanceof SpoolError) throw new FuselinkError(error.code, error.message, { cause: error });
+    if (error instanceof RangeError) throw new FuselinkError('option_invalid', error.message, { cause: error });
+    throw error;
+  }
+  const forwarder = new Forwarder({
+    spool,
+    uploader: options.uploader,
+    lanes: lanes.map(({ lane }) => lane),
+    device: options.device,
+    format,
+    gzip: readings.gzip ?? true,
+    csvHeader: readings.csvHeader ?? null,
+    embedManifest: readings.embedManifest ?? false,
+    countMax: checked('countMax', readings.countMax, DEFAULTS.countMax),
+    bytesMax: checked('bytesMax', readings.bytesMax, DEFAULTS.bytesMax),
+    ageMsMax: checked('ageMsMax', readings.ageMsMax, DEFAULTS.ageMsMax),
+    mergeBytesMax: checked('mergeBytesMax', readings.mergeBytesMax, DEFAULTS.mergeBytesMax),
+    recipient: readings.recipient ?? null,
+    ttlSeconds: readings.ttlSeconds ?? DEFAULTS.ttlSeconds,
+    hooksFor: options.hooksFor,
+    sent: options.sent,
+    warn: options.warn,
+    random: () => randomInt(2 ** 32) / 2 ** 32,
+    after(ms, action) {
+      const timer = setTimeout(action, ms);
+      return () => clearTimeout(timer);
+    },
+  });
+  forwarder.start();
+  return {
+    async record(value, given) {
+      const bytes = encodeReading(value, format);
+      const lane = given.lane ?? 1;
+      if (!lanes.some((one) => one.lane === lane)) {
+        throw new FuselinkError(
+          'option_invalid',
+          `lane is expected among ${lanes.map((one) => one.lane).join(', ')}, got ${lane}`,
+        );
+      }
+      const when = given.wallMs === undefined ? {} : { wallMs: given.wallMs, trust: 'estimated' as const };
+      const outcome = await spool.record(bytes, { lane, ...when });
+      if (outcome.kept) forwarder.recorded(lane, bytes.byteLength);
+      return outcome;
+    },
+    flush: () => forwarder.flush(),
+    gauges() {
+      const stats = spool.stats();
+      const samples: GaugeSample[] = [];
+      for (const { lane, backlog, bytes } of stats.lanes) {
+        const labels = { lane: String(lane) };
+        samples.push({ name: 'fuselink_backlog_readings', labels, value: backlog });
+        samples.push({ name: 'fuselink_spool_bytes', labels, value: bytes });
+      }
+      samples.push({ name: 'fuselink_spool_written_bytes', labels: {}, value: stats.bytesWritten24h });
+      return samples;
+    },
+    async close() {
+      await forwarder.close();
+      await spool.close();
+    },
+  };
+}
