@@ -2,10 +2,10 @@ import { toBase64url, utf8 } from '../../domain/base64url.ts';
 import { claim } from '../../domain/transfer/reading.ts';
 import type { TransferRow } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
-import type { TransferMeta } from '../sealing/transfer-meta.ts';
+import { openMeta, type TransferMeta } from '../sealing/transfer-meta.ts';
 import { decideAndCommit } from '../store-helpers.ts';
 import { linkAudit } from './audit.ts';
-import { findLink } from './find-link.ts';
+import { rowOf, secretsOf } from './find-link.ts';
 import { readRefusal } from './refusal.ts';
 
 export interface ClaimedLink {
@@ -20,19 +20,21 @@ const CLAIM_BYTES = 18;
 /** Takes the lease: from now on only this claim reads, until the lease runs out, is given back, or the file is burned. */
 export async function claimLink(deps: Deps, tokenText: string, reader: { from: string }): Promise<ClaimedLink> {
   const text = toBase64url(deps.random.bytes(CLAIM_BYTES));
-  return decideAndCommit(deps.store, async () => {
-    const { row, meta } = await findLink(deps, tokenText);
+  const secrets = secretsOf(deps, tokenText);
+  const claimed = await decideAndCommit(deps.store, async () => {
+    const row = await rowOf(deps, secrets);
     const nowMs = deps.clock.nowMs();
     const outcome = claim(row, { leaseHash: claimHash(deps, text), nowMs });
     if (!outcome.ok) throw readRefusal(row, outcome);
     return {
-      answer: { claim: text, row: outcome.transfer, meta },
+      answer: outcome.transfer,
       writes: [
         { kind: 'update', table: 'transfers', row: outcome.transfer, expectVersion: row.version },
         linkAudit(row, nowMs, { action: 'transfer.claimed', from: reader.from }),
       ],
     };
   });
+  return { claim: text, row: claimed, meta: openMeta(deps.keyring, claimed) };
 }
 
 export function claimHash(deps: Deps, claimText: string): string {

@@ -5,10 +5,11 @@ import type { TransferRow } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { readSegments } from '../sealing/segment-reader.ts';
+import { openMeta } from '../sealing/transfer-meta.ts';
 import { decideAndCommit } from '../store-helpers.ts';
 import { linkAudit } from './audit.ts';
 import { claimHash } from './claim-link.ts';
-import { type FoundLink, findLink } from './find-link.ts';
+import { type FoundLink, rowOf, secretsOf } from './find-link.ts';
 import type { OpenReadEntry } from './open-reads.ts';
 import { type ReadEnding, recordEnding, renew } from './record-ending.ts';
 import { readRefusal } from './refusal.ts';
@@ -45,33 +46,34 @@ export async function readLink(deps: Deps, tokenText: string, request: ReadReque
   const via = request.claim === null ? 'implicit' : 'claim';
   const leaseHash = request.claim === null ? readerHash(deps, request.readerTag) : claimHash(deps, request.claim);
   const { open } = deps.endings;
+  const secrets = secretsOf(deps, tokenText);
 
   const begun = await decideAndCommit(deps.store, async () => {
-    let found = await findLink(deps, tokenText);
-    const { id } = found.row;
+    let row = await rowOf(deps, secrets);
     const ask = { via, leaseHash, deliberate: request.deliberate === true, nowMs: deps.clock.nowMs() } as const;
     // A state that refuses every reader is told before a range that does not fit.
-    const probe = beginRead(found.row, { ...ask, from: 0, openEnded: true });
+    const probe = beginRead(row, { ...ask, from: 0, openEnded: true });
     const fits = probe.ok || probe.code === 'transfer_leased';
-    const range = fits ? request.range(found.row) : { from: 0, to: 0, openEnded: true };
+    const range = fits ? request.range(row) : { from: 0, to: 0, openEnded: true };
     if (range.from > 0) {
-      await open.preemptIdle(id, { leaseHash, monotonicMs: deps.clock.monotonicMs() });
-      found = await findLink(deps, tokenText);
+      await open.preemptIdle(row.id, { leaseHash, monotonicMs: deps.clock.monotonicMs() });
+      row = await rowOf(deps, secrets);
     }
-    const outcome = beginRead(found.row, { ...ask, ...range, live: open.handed(id, leaseHash) });
-    if (!outcome.ok) throw readRefusal(found.row, outcome);
+    const outcome = beginRead(row, { ...ask, ...range, live: open.handed(row.id, leaseHash) });
+    if (!outcome.ok) throw readRefusal(row, outcome);
     const strict = outcome.transfer.burn === 'on-first-byte';
-    const row = strict ? burnOnFirstByte(outcome.transfer, ask.nowMs) : outcome.transfer;
+    const next = strict ? burnOnFirstByte(outcome.transfer, ask.nowMs) : outcome.transfer;
     const told = { action: 'transfer.delivered', from: request.from, detail: { by: 'first-byte' } };
     return {
-      answer: { ...found, from: range.from, to: range.to, row },
+      answer: { row: next, from: range.from, to: range.to },
       writes: [
-        { kind: 'update', table: 'transfers', row, expectVersion: found.row.version },
+        { kind: 'update', table: 'transfers', row: next, expectVersion: row.version },
         ...(strict ? [linkAudit(row, ask.nowMs, told)] : []),
       ],
     };
   });
-  return openRead(deps, begun, { via, leaseHash, reader: request.from });
+  const found = { ...begun, secrets, meta: openMeta(deps.keyring, begun.row) };
+  return openRead(deps, found, { via, leaseHash, reader: request.from });
 }
 
 /** Plain GETs of one reader are told by its address and User-Agent; neither is kept. */
