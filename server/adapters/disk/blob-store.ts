@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { BlobStore, BlobWriter } from '../../ports/blob-store.ts';
 import { StorageUnavailableError } from '../../ports/faults.ts';
 import { checkBlobId, checkByteRange, isBlobId } from '../blob-ids.ts';
+import { makeFolderDurably } from '../folders.ts';
 import { asFault, isNotFound, missing } from './faults.ts';
 import { DiskWriter } from './writer.ts';
 
@@ -23,7 +24,7 @@ export type OpenFile = (path: string, flags: number | string, mode?: number) => 
  */
 export async function openDiskBlobs(options: { folder: string; open?: OpenFile }): Promise<BlobStore> {
   try {
-    await mkdir(options.folder, { recursive: true, mode: 0o700 });
+    makeFolderDurably(options.folder);
   } catch (error) {
     throw asFault(error);
   }

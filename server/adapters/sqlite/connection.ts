@@ -1,6 +1,7 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, fsyncSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StorageUnavailableError } from '../../ports/faults.ts';
+import { makeFolderDurably, syncFolder } from '../folders.ts';
 import { loadSqlite, type SqliteDatabase, type SqliteStatement, type SqliteValue } from './driver.ts';
 import { asFault, isConnectionSuspect } from './faults.ts';
 import { migrate } from './schema.ts';
@@ -53,16 +54,14 @@ export async function openConnection(options: ConnectionOptions): Promise<Sqlite
 
 function createFile(path: string): void {
   const folder = dirname(path);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolderDurably(folder);
   if (existsSync(path)) return;
   // SQLite gives its log and shared memory the mode of the main file.
   const file = openSync(path, 'a', 0o600);
   fsyncSync(file);
   closeSync(file);
   chmodSync(path, 0o600);
-  const parent = openSync(folder, 'r');
-  fsyncSync(parent);
-  closeSync(parent);
+  syncFolder(folder);
 }
 
 /** Turning on the write-ahead log needs the file to itself for a moment, and SQLite does not wait for that by itself. */
