@@ -67,6 +67,7 @@ export async function startTestServer(env: Record<string, string> = {}): Promise
     operator: operatorOf(account.accountId, account.row),
     dataFolder,
     removeFolder: folder.remove,
+    devices: 0,
   };
   return testServer(running, known, env);
 }
@@ -77,12 +78,13 @@ interface Known {
   operator: Caller;
   dataFolder: string;
   removeFolder(): Promise<void>;
+  /** Devices enrolled so far: their names must differ, also over restarts. */
+  devices: number;
 }
 
 function testServer(running: RunningServer, known: Known, env: Record<string, string>): TestServer {
   const { deps } = running;
   const { operator } = known;
-  let devices = 0;
   return {
     url: running.url,
     port: Number(new URL(running.url).port),
@@ -91,7 +93,7 @@ function testServer(running: RunningServer, known: Known, env: Record<string, st
     operator,
     accountKey: known.accountKey,
     accountKeyId: known.accountKeyId,
-    async device(name = `device-${++devices}`) {
+    async device(name = `device-${++known.devices}`) {
       const enrolled = await enrolDevice(deps, operator, { name });
       return keyOfDevice(deps, enrolled.device.id, enrolled.key);
     },
