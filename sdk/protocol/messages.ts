@@ -194,6 +194,10 @@ export interface EarlierKey {
   until: string;
 }
 
+export interface KeyAlarm {
+  since: string;
+}
+
 /** A public key on file, with its fingerprint in hex (all 32 bytes) and in words people can compare. */
 export interface KeyOnFile {
   algorithm: string;
@@ -203,7 +207,7 @@ export interface KeyOnFile {
   fingerprint_words: string;
   created_at: string;
   /** The key is another one than before, and nobody has confirmed it yet: compare the words before you rely on it. */
-  alarm: { since: string } | null;
+  alarm: KeyAlarm | null;
   /** Newest first. */
   earlier_keys: EarlierKey[];
 }

@@ -16,6 +16,7 @@ import {
 import type { Caller } from '../usecases/caller.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { operatorFor, print, withStores } from './operator.ts';
+import { policyCommand } from './policy.ts';
 
 interface Options {
   email: string;
@@ -199,5 +200,6 @@ export function accountCommand(): Command {
       });
       print(options.json === true, { email: reset.email, ...shownJson(reset) }, signInLines(reset.email, reset));
     });
+  command.addCommand(policyCommand());
   return command;
 }

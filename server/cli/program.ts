@@ -5,6 +5,7 @@ import { accountCommand } from './account.ts';
 import { auditCommand } from './audit.ts';
 import { deviceCommand } from './device.ts';
 import { keyCommand } from './key.ts';
+import { recipientCommand } from './recipient.ts';
 import { secretCommand } from './secret.ts';
 import { serveCommand } from './serve.ts';
 
@@ -28,6 +29,7 @@ Exit codes: 0 done, 1 failed, 2 not understood.`,
     accountCommand(),
     keyCommand(),
     deviceCommand(),
+    recipientCommand(),
     auditCommand(),
     secretCommand(),
   ]) {

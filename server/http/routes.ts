@@ -26,6 +26,7 @@ import { getDevices, postDevices } from './routes/devices.ts';
 import { getLink, headLink } from './routes/get-link.ts';
 import { deleteKey, getKeys, postKeys } from './routes/keys.ts';
 import { postUpload, putUpload } from './routes/post-upload.ts';
+import { RECIPIENT_ROUTES } from './routes/recipients.ts';
 import { getHealth, getOpenApi, getReady } from './routes/service.ts';
 import { deleteTransfer, getTransfer, getTransfers, postReopen } from './routes/transfers.ts';
 import {
@@ -63,6 +64,7 @@ export const ROUTES: readonly RouteDef[] = [
   deleteKey,
   getDevices,
   postDevices,
+  ...RECIPIENT_ROUTES,
   getAccount,
   patchAccount,
   getUsers,

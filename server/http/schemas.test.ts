@@ -20,6 +20,8 @@ describe('schemas', () => {
     ['Key', 'KeyAnswer'],
     ['KeyCreated', 'KeyCreatedAnswer'],
     ['Device', 'DeviceAnswer'],
+    ['Recipient', 'RecipientAnswer'],
+    ['SigningKey', 'SigningKeyAnswer'],
   ])('%s: the document and the type %s → the same fields', (schema, type) => {
     const { properties } = SCHEMAS[schema] as { properties: Record<string, object> };
     expect(Object.keys(properties).sort()).toEqual(fieldsOf(type).sort());

@@ -37,6 +37,16 @@ const keyProperties = {
   revoked_at: orNull(time),
 };
 
+const keyOnFile = {
+  algorithm: text,
+  public_key: text,
+  fingerprint: digest,
+  fingerprint_words: text,
+  created_at: time,
+  alarm: orNull(object({ since: time })),
+  earlier_keys: { type: 'array', items: object({ fingerprint: digest, until: time }) },
+};
+
 export const SCHEMAS: Record<string, object> = {
   Upload: object({
     id: text,
@@ -145,6 +155,8 @@ export const SCHEMAS: Record<string, object> = {
     created_at: time,
     last_seen_at: orNull(time),
   }),
+  Recipient: object({ id: text, email: text, ...keyOnFile }),
+  SigningKey: object({ device_id: text, device_name: text, ...keyOnFile }),
   Problem: object(
     {
       type: text,

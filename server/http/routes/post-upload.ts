@@ -43,6 +43,7 @@ const ERRORS = [
   'too_many_in_flight',
   'storage_full',
   'quota_exceeded',
+  'unsealed_refused',
   'storage_unavailable',
   'role_insufficient',
   'unsupported_media_type',

@@ -22,6 +22,7 @@ const CHECKSUMS = ['sha256', 'sha1', 'md5'];
 const CHUNK_TYPE = 'application/offset+octet-stream';
 
 const APPEND_ERRORS = [
+  'unsealed_refused',
   'tus_version_unsupported',
   'tus_offset_mismatch',
   'tus_checksum_mismatch',

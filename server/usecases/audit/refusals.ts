@@ -10,6 +10,9 @@ const AUDITED: readonly string[] = [
   'cross_site_request',
   'upload_limit_exceeded',
   'quota_exceeded',
+  'recipient_key_changed',
+  'signing_key_changed',
+  'unsealed_refused',
 ];
 
 /** Entries of one kind a caller may cause in an hour: a loop of refused calls must not fill the chain. */
