@@ -226,10 +226,9 @@ class DiskBlobs implements BlobStore {
 
   async #syncName(id: string): Promise<void> {
     const leaf = this.#leafOf(id);
-    await this.#syncFolder(leaf);
-    if (this.#durableFolders.has(leaf)) return;
-    await this.#syncFolder(join(this.#folder, id[0] as string));
-    await this.#syncFolder(this.#folder);
+    const above = this.#durableFolders.has(leaf) ? [] : [join(this.#folder, id[0] as string), this.#folder];
+    // Side by side: the file system writes its journal once for all of them.
+    await Promise.all([leaf, ...above].map((folder) => this.#syncFolder(folder)));
     this.#durableFolders.add(leaf);
   }
 

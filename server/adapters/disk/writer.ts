@@ -16,8 +16,8 @@ const PIECES_MAX = 512;
  */
 export class DiskWriter implements BlobWriter {
   readonly #file: FileHandle;
-  /** Makes the file's name survive a power cut; done once, with the first `sync`. */
-  #syncName: (() => Promise<void>) | null;
+  /** The file's name being made to survive a power cut: begun at once, so that the flush overlaps with the first bytes. */
+  #named: Promise<void> | null;
   #position: number;
   #gathered: Uint8Array[] = [];
   #gatheredBytes = 0;
@@ -41,7 +41,9 @@ export class DiskWriter implements BlobWriter {
     this.#file = file;
     this.#position = options.position;
     this.#dirty = options.truncated;
-    this.#syncName = options.syncName;
+    this.#named = options.syncName?.() ?? null;
+    // Told by `sync`, which waits for it; a writer that is abandoned before does not care.
+    this.#named?.catch(() => undefined);
     this.#forget = options.forget;
   }
 
@@ -68,8 +70,8 @@ export class DiskWriter implements BlobWriter {
         this.#dirty = false;
         await this.#file.datasync();
       }
-      await this.#syncName?.();
-      this.#syncName = null;
+      await this.#named;
+      this.#named = null;
     } catch (error) {
       // After a failed flush the system may have dropped the pages: only a new writer from the last good offset is safe.
       this.#broken ??= { fault: asFault(error) };

@@ -10,9 +10,13 @@ export type IntakeOutcome =
   | { ok: true; row: TransferRow }
   | { ok: false; reason: 'conflict' | 'exists' | 'window-full' };
 
+/** Sealed bytes held in memory while the upload is being announced, before the sender has to wait for it. */
+const HELD_BYTES_MAX = 4 * 1_048_576;
+
 /**
  * Takes the body of a one-shot upload: hashes, seals, and keeps it in memory while it is small enough for the
- * metadata row; beyond that it announces itself with a row and streams into the blob store.
+ * metadata row; beyond that it announces itself with a row and streams into the blob store. Announcing costs a flush
+ * of the disk, so bytes go on coming meanwhile; none reaches the blob store before the row is durable.
  */
 export class BodyIntake {
   readonly #deps: Deps;
@@ -21,8 +25,11 @@ export class BodyIntake {
   #row: TransferRow;
   #bytes = 0;
   #announced = false;
+  #announcing: Promise<void> | null = null;
   #blob: BlobWriter | null = null;
-  #inline: Uint8Array[] = [];
+  /** Sealed pieces not yet given to the blob store; of a small body, all there are. */
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
   #renewAtMs: number;
 
   constructor(deps: Deps, secrets: LinkSecrets, row: TransferRow) {
@@ -50,18 +57,20 @@ export class BodyIntake {
   async push(chunk: Uint8Array): Promise<void> {
     this.#bytes += chunk.length;
     this.#hash.update(chunk);
-    if (this.#blob === null && this.#bytes > this.#deps.settings.inlineBodyBytesMax) await this.#announce();
-    for (const piece of this.#writer.push(chunk)) await this.#put(piece);
+    if (this.#bytes > this.#deps.settings.inlineBodyBytesMax) this.#announce();
+    this.#hold(this.#writer.push(chunk));
+    if (this.#blob !== null || this.#heldBytes > HELD_BYTES_MAX) await this.#passOn();
     if (this.#announced && this.#deps.clock.monotonicMs() >= this.#renewAtMs) await this.#renewDeadline();
   }
 
   /** Seals the last segment and makes the bytes durable (small ones become so with the commit). The digest. */
   async finish(): Promise<Uint8Array> {
     // An empty body never passed push, yet must go where every body goes.
-    if (this.#blob === null && this.#deps.settings.inlineBodyBytesMax === 0) await this.#announce();
-    for (const piece of this.#writer.finish()) await this.#put(piece);
-    if (this.#blob !== null) {
-      await this.#blob.finish();
+    if (this.#deps.settings.inlineBodyBytesMax === 0) this.#announce();
+    this.#hold(this.#writer.finish());
+    if (this.#announcing !== null) {
+      await this.#passOn();
+      await this.#blob?.finish();
       this.#blob = null;
     }
     return this.#hash.digest();
@@ -77,7 +86,7 @@ export class BodyIntake {
           {
             kind: 'insert',
             table: 'bodies',
-            row: { transfer_id: row.id, bytes: concatBytes(this.#inline), version: 1 },
+            row: { transfer_id: row.id, bytes: concatBytes(this.#held), version: 1 },
           },
         ];
     const outcome = await this.#deps.store.commit([...own, ...writes]);
@@ -86,6 +95,7 @@ export class BodyIntake {
 
   /** Leaves nothing behind. Never rejects: what cannot be deleted now is the sweep's. */
   async discard(): Promise<void> {
+    await this.#announcing?.catch(() => undefined);
     await this.#blob?.abandon();
     this.#blob = null;
     if (this.#announced) await BodyIntake.discardUnfinished(this.#deps, this.#row);
@@ -104,20 +114,36 @@ export class BodyIntake {
     }
   }
 
-  async #put(piece: Uint8Array): Promise<void> {
-    if (this.#blob === null) this.#inline.push(piece);
-    else await this.#blob.write(piece);
+  #hold(pieces: readonly Uint8Array[]): void {
+    for (const piece of pieces) {
+      this.#held.push(piece);
+      this.#heldBytes += piece.length;
+    }
   }
 
-  async #announce(): Promise<void> {
+  /** Gives what is held to the blob store, once the upload is announced. */
+  async #passOn(): Promise<void> {
+    await this.#announcing;
+    const pieces = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    for (const piece of pieces) await this.#blob?.write(piece);
+  }
+
+  #announce(): void {
+    if (this.#announcing !== null) return;
+    this.#announcing = this.#announceRow();
+    // Whoever waits for it is told of a failure; until then it must not count as unheard.
+    this.#announcing.catch(() => undefined);
+  }
+
+  async #announceRow(): Promise<void> {
     const row: TransferRow = { ...this.#row, storage: 'blob' };
     const outcome = await this.#deps.store.commit([{ kind: 'insert', table: 'transfers', row }]);
     if (!outcome.ok) throw new Error(`an upload could not be announced: ${outcome.reason}`);
     this.#announced = true;
     this.#row = row;
     this.#blob = await this.#deps.blobs.openWriter(row.id, { offset: 0 });
-    for (const piece of this.#inline) await this.#blob.write(piece);
-    this.#inline = [];
   }
 
   async #renewDeadline(): Promise<void> {
