@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FuselinkError } from '#sdk/node';
@@ -11,8 +10,9 @@ import type { FakeRelay } from '../node/testing/fake-relay.ts';
 import { fakeRelay } from '../node/testing/fake-relay.ts';
 import { EXIT, exitCodeOf, UsageError } from './exit-codes.ts';
 import { parseDuration } from './options.ts';
-import { COMMANDS, runProgram } from './program.ts';
+import { COMMANDS } from './program.ts';
 import { barText, plain, showBytes, showDuration } from './terminal.ts';
+import { type Ran, type RunOptions, runCli } from './testing.ts';
 
 let relay: FakeRelay;
 let folder: string;
@@ -27,22 +27,9 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-interface Ran {
-  code: number;
-  out: string;
-  err: string;
-}
-
-async function cli(
-  args: string[],
-  over: { env?: Record<string, string>; stdin?: Buffer; tty?: boolean } = {},
-): Promise<Ran> {
-  let out = '';
-  let err = '';
-  const code = await runProgram(args, {
-    stdin: Readable.from(over.stdin === undefined ? [] : [over.stdin]),
-    stdout: { write: (text) => (out += String(text)) },
-    stderr: { write: (text) => (err += text), isTTY: over.tty ?? false, columns: 80 },
+const cli = (args: string[], over: RunOptions = {}): Promise<Ran> =>
+  runCli(args, {
+    ...over,
     env: {
       FUSELINK_URL: relay.url,
       FUSELINK_KEY: 'good-key',
@@ -50,11 +37,7 @@ async function cli(
       FUSELINK_CREDENTIALS: join(folder, 'credentials'),
       ...over.env,
     },
-    signal: new AbortController().signal,
-    nowMs: () => performance.now(),
   });
-  return { code, out, err };
-}
 
 async function file(name: string, bytes: Buffer): Promise<string> {
   const path = join(folder, name);

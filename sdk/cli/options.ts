@@ -21,12 +21,12 @@ export interface Parsed {
 }
 
 /** Options every command that reaches a server has. */
-export const CONNECTION_OPTIONS: OptionSpecs = {
+export const CONNECTION_OPTIONS = {
   ca: { type: 'string', value: 'FILE', help: 'PEM certificates to trust beside the system’s (or FUSELINK_CA)' },
   proxy: { type: 'string', value: 'URL', help: 'HTTP proxy; `none` for none (default: https_proxy, no_proxy)' },
   wait: { type: 'string', value: 'DURATION', help: 'give up after so long without progress (default 1m; `forever`)' },
   json: { type: 'boolean', help: 'print results and errors as JSON, one object a line' },
-};
+} as const satisfies OptionSpecs;
 
 /** Read a command's words and options. Throws UsageError that names what was not understood. */
 export function parseOptions(specs: OptionSpecs, argv: string[]): Parsed {

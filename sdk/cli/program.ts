@@ -1,14 +1,18 @@
 import type { Command } from './command.ts';
 import { commandHelp, programHelp } from './command.ts';
+import { doctor } from './commands/doctor.ts';
+import { key } from './commands/key.ts';
 import { receive } from './commands/receive.ts';
+import { record } from './commands/record.ts';
 import { send } from './commands/send.ts';
+import { watch } from './commands/watch.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { EXIT, exitCodeOf, UsageError } from './exit-codes.ts';
 import { parseOptions } from './options.ts';
 import type { Terminal } from './terminal.ts';
 import { plain } from './terminal.ts';
 
-export const COMMANDS: readonly Command[] = [send, receive];
+export const COMMANDS: readonly Command[] = [send, receive, watch, record, key, doctor];
 
 /** The program: words after its name → exit status. Writes only to `terminal`. */
 export async function runProgram(argv: string[], terminal: Terminal): Promise<ExitCode> {

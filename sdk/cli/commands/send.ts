@@ -31,7 +31,7 @@ function sendOptions(parsed: Parsed, terminal: Terminal): SendOptions {
   };
 }
 
-function resultJson(file: string, result: SendResult): string {
+export function resultJson(file: string, result: SendResult): string {
   const { id, url, state, expiresAt, sizeBytes, sha256, filename } = result;
   return JSON.stringify({ file, id, url, state, expires_at: expiresAt, size: sizeBytes, sha256, filename });
 }

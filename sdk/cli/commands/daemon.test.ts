@@ -1,0 +1,289 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { gunzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { FakeRelay } from '../../node/testing/fake-relay.ts';
+import { fakeRelay } from '../../node/testing/fake-relay.ts';
+import { type Ran, type RunOptions, runCli } from '../testing.ts';
+
+let relay: FakeRelay;
+let folder: string;
+let inbox: string;
+
+beforeEach(async () => {
+  relay = await fakeRelay();
+  folder = await mkdtemp(join(tmpdir(), 'fuselink-daemon-'));
+  inbox = join(folder, 'inbox');
+  await mkdir(inbox);
+});
+
+afterEach(async () => {
+  await relay.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const KEY = 'ab'.repeat(32);
+
+const cli = (args: string[], over: RunOptions = {}): Promise<Ran> =>
+  runCli(args, {
+    ...over,
+    env: {
+      FUSELINK_URL: relay.url,
+      FUSELINK_KEY: 'good-key',
+      FUSELINK_STATE: join(folder, 'state'),
+      FUSELINK_CREDENTIALS: join(folder, 'credentials'),
+      ...over.env,
+    },
+  });
+
+const names = () =>
+  relay
+    .finished()
+    .map(({ filename }) => filename)
+    .sort();
+const put = (name: string, text = name) => writeFile(join(inbox, name), text);
+
+describe('fuselink watch', () => {
+  test('watch --once: files, hidden and unfinished ones, a folder → the files, once each across runs', async () => {
+    await Promise.all(['a.csv', 'b.csv', '.hidden', 'c.part', 'd.tmp', 'e~'].map((name) => put(name)));
+    await mkdir(join(inbox, 'folder'));
+    const first = await cli(['watch', inbox, '--once', '--json']);
+    expect(first.code).toBe(0);
+    expect(
+      first.out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).filename),
+    ).toEqual(['a.csv', 'b.csv']);
+    await put('f.csv');
+    const second = await cli(['watch', inbox, '--once']);
+    expect(second.code).toBe(0);
+    expect(names()).toEqual(['a.csv', 'b.csv', 'f.csv']);
+  });
+
+  test('watch: changed after it was sent → sent again', async () => {
+    await put('a.csv', 'one');
+    await cli(['watch', inbox, '--once']);
+    await put('a.csv', 'two, longer');
+    await cli(['watch', inbox, '--once']);
+    expect(relay.finished().map((held) => relay.content(held).toString())).toEqual(['one', 'two, longer']);
+  });
+
+  test('watch --delete, --move → put away only after the server has it', async () => {
+    await put('a.csv');
+    await cli(['watch', inbox, '--once', '--delete']);
+    expect(await readdir(inbox)).toEqual([]);
+    await put('b.csv');
+    await mkdir(join(folder, 'done'));
+    await cli(['watch', inbox, '--once', '--move', join(folder, 'done')]);
+    expect(await readdir(join(folder, 'done'))).toEqual(['b.csv']);
+    await put('c.csv');
+    const refused = await cli(['watch', inbox, '--once', '--delete'], { env: { FUSELINK_KEY: 'wrong' } });
+    expect(refused.code).toBe(3);
+    expect(await readdir(inbox)).toEqual(['c.csv']);
+  });
+
+  test('watch --links: the link goes to a file of mode 0600, and not to the output', async () => {
+    await put('a.csv');
+    const links = join(folder, 'links.ndjson');
+    const ran = await cli(['watch', inbox, '--once', '--links', links]);
+    expect(ran.out).not.toContain('/get/');
+    expect((await stat(links)).mode & 0o777).toBe(0o600);
+    expect(JSON.parse(await readFile(links, 'utf8'))).toMatchObject({
+      filename: 'a.csv',
+      url: expect.stringContaining('/get/'),
+    });
+  });
+
+  test('watch: journal torn in its last line → what that line said is sent again, the rest is not', async () => {
+    await put('a.csv');
+    await put('b.csv');
+    await cli(['watch', inbox, '--once']);
+    const [journal] = await readdir(join(folder, 'state', 'watch'));
+    const path = join(folder, 'state', 'watch', journal as string);
+    await truncate(path, (await stat(path)).size - 20);
+    await cli(['watch', inbox, '--once']);
+    expect(names()).toEqual(['a.csv', 'b.csv', 'b.csv']);
+    await cli(['watch', inbox, '--once']);
+    expect(names()).toHaveLength(3);
+  });
+
+  test('watch: left running → sends what appears, ends on its signal', async () => {
+    const stop = new AbortController();
+    const running = cli(['watch', inbox, '--settle', '0'], {
+      signal: stop.signal,
+      onOut: (out) => {
+        if (out.includes('second.csv')) stop.abort();
+        else if (out.includes('first.csv')) void put('second.csv');
+      },
+    });
+    await put('first.csv');
+    expect((await running).code).toBe(130);
+    expect(names()).toEqual(['first.csv', 'second.csv']);
+  });
+
+  test('watch: no such folder, --delete with --move → exit 2', async () => {
+    expect((await cli(['watch', join(folder, 'none')])).code).toBe(2);
+    expect((await cli(['watch', inbox, '--delete', '--move', folder])).code).toBe(2);
+  });
+});
+
+describe('fuselink record', () => {
+  const lines = () => relay.finished().flatMap((held) => gunzipSync(relay.content(held)).toString().trim().split('\n'));
+
+  test('record: lines on standard input → each once, links on stdout, exit 0', async () => {
+    const given = Array.from({ length: 500 }, (_, i) => `{"n":${i}}`);
+    const ran = await cli(['record', '--device', 'pump'], { stdin: `${given.join('\n')}\n` });
+    expect(ran.code).toBe(0);
+    expect(lines()).toEqual(given);
+    expect(ran.out).toMatch(/^http.*\/get\//);
+  });
+
+  test('record: server away → exit 5 and kept; the next run sends it', async () => {
+    const away = await cli(['record', '--wait', '1'], { stdin: 'a\nb\n', env: { FUSELINK_URL: 'http://127.0.0.1:1' } });
+    expect(away.code).toBe(5);
+    expect(away.err).toContain('kept on disk');
+    const ran = await cli(['record'], { stdin: 'c\n' });
+    expect(ran.code).toBe(0);
+    expect(lines()).toEqual(['a', 'b', 'c']);
+  });
+
+  test('record: stopped while reading → what was read is kept, the next run sends it', async () => {
+    const stop = new AbortController();
+    const input = new PassThrough();
+    const running = cli(['record', '--count', '2'], { stdin: input, signal: stop.signal, onOut: () => stop.abort() });
+    input.write('a\nb\n');
+    expect((await running).code).toBe(130);
+    await cli(['record'], { stdin: 'c\n' });
+    expect(lines().sort()).toEqual(['a', 'b', 'c']);
+  });
+
+  test('record: csv with a header, wrong numbers → as asked, exit 2', async () => {
+    const ran = await cli(['record', '--format', 'csv', '--header', 'x,y', '--no-gzip'], { stdin: '1,2\n' });
+    expect(ran.code).toBe(0);
+    expect(relay.content(relay.finished()[0] as (typeof relay.held)[0]).toString()).toBe('x,y\n1,2\n');
+    for (const args of [['--count', 'x'], ['--format', 'xml'], ['word'], ['--lane', '-1']]) {
+      expect((await cli(['record', ...args])).code).toBe(2);
+    }
+  });
+});
+
+describe('fuselink key', () => {
+  test('key: imported from standard input → fingerprint shown, the key nowhere, and send uses it', async () => {
+    relay.keys.add(KEY);
+    const imported = await cli(['key', 'import'], { stdin: `${KEY}\n` });
+    expect(imported).toMatchObject({ code: 0, out: expect.stringMatching(/^[0-9a-f]{16}\n$/) });
+    const shown = await cli(['key', 'show']);
+    const status = await cli(['key', 'status', '--json']);
+    expect(shown.out).toBe(imported.out);
+    expect(JSON.parse(status.out)).toMatchObject({ state: 'settled', mirrored: true, candidate: null });
+    for (const { out, err } of [imported, shown, status]) expect(out + err).not.toContain(KEY.slice(0, 8));
+    await put('a.csv');
+    expect((await cli(['send', join(inbox, 'a.csv')], { env: { FUSELINK_KEY: '' } })).code).toBe(0);
+  });
+
+  test('key: another key there → refused without --replace, replaced with it under a higher generation', async () => {
+    await cli(['key', 'import'], { stdin: KEY });
+    const other = 'cd'.repeat(32);
+    expect((await cli(['key', 'import'], { stdin: other })).code).toBe(2);
+    expect((await cli(['key', 'import'], { stdin: KEY })).code).toBe(0);
+    expect((await cli(['key', 'import', '--replace'], { stdin: other })).code).toBe(0);
+    expect(JSON.parse((await cli(['key', 'status', '--json'])).out).key.generation).toBe(2);
+  });
+
+  test('key: nonsense, nothing, a key on the command line → exit 2 without repeating it', async () => {
+    for (const stdin of ['', 'nonsense-secret', 'x'.repeat(10_000)]) {
+      const ran = await cli(['key', 'import'], { stdin });
+      expect(ran.code).toBe(2);
+      expect(ran.err).not.toContain('nonsense-secret');
+    }
+    const argv = await cli(['key', 'import', KEY]);
+    expect(argv.code).toBe(2);
+    expect(argv.err).not.toContain(KEY);
+    expect((await cli(['key'])).code).toBe(2);
+    expect((await cli(['key', 'show'])).code).toBe(1);
+  });
+});
+
+describe('fuselink doctor', () => {
+  const findings = (ran: Ran) =>
+    ran.out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { check: string; state: string });
+
+  function health(): void {
+    relay.faults.push({
+      on: (request) => request.url === '/healthz',
+      run: ({ response }) => {
+        response.end('{"ok":true}');
+        return true;
+      },
+    });
+    relay.faults.push({
+      on: (request) => request.url?.startsWith('/v1/transfers') ?? false,
+      run: ({ request, response }) => {
+        if (request.headers.authorization !== 'Bearer good-key') return false;
+        response.end('{"transfers":[]}');
+        return true;
+      },
+    });
+  }
+
+  test('doctor: all is well → exit 0, each check once, nothing stored', async () => {
+    health();
+    const ran = await cli(['doctor', '--json']);
+    expect(findings(ran)).toEqual(
+      ['name', 'server', 'clock', 'bodies', 'credentials', 'key', 'disk'].map((check) =>
+        expect.objectContaining({ check, state: 'ok' }),
+      ),
+    );
+    expect(ran.code).toBe(0);
+    expect(relay.held).toEqual([]);
+  });
+
+  test('doctor: nobody there, no key, wrong key → exit 1, what is wrong and how to mend it, the key not shown', async () => {
+    const away = await cli(['doctor', '--url', 'http://127.0.0.1:1'], { env: { FUSELINK_KEY: '' } });
+    expect(away.code).toBe(1);
+    expect(away.out).toMatch(/fail {2}server .*\n.*-> /);
+    expect(away.out).toMatch(/fail {2}credentials .*\n.*-> `fuselink key import`/);
+    health();
+    const wrong = await cli(['doctor'], { env: { FUSELINK_KEY: 'wrong-secret' } });
+    expect(wrong.code).toBe(1);
+    expect(wrong.out).toMatch(/fail {2}key/);
+    expect(wrong.out + wrong.err).not.toContain('wrong-secret');
+  });
+
+  test('doctor: clock far off, a proxy that refuses bodies → warned, exit 0', async () => {
+    relay.faults.push({
+      on: (request) => request.url === '/healthz',
+      run: ({ response }) => {
+        response.setHeader('Date', new Date(Date.now() - 3_600_000).toUTCString());
+        response.end('{}');
+        return true;
+      },
+    });
+    relay.faults.push({
+      on: (request) => request.url === '/v1/upload',
+      run: ({ request, response }) => {
+        request.resume();
+        response.writeHead(413, { 'Content-Type': 'text/html' });
+        response.end('<h1>413 Request Entity Too Large</h1>');
+        return true;
+      },
+    });
+    health();
+    const ran = await cli(['doctor', '--json']);
+    expect(
+      findings(ran)
+        .filter(({ state }) => state !== 'ok')
+        .map(({ check, state }) => [check, state]),
+    ).toEqual([
+      ['clock', 'warn'],
+      ['bodies', 'warn'],
+    ]);
+    expect(ran.code).toBe(0);
+  });
+});

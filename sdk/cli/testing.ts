@@ -1,0 +1,38 @@
+import { Readable } from 'node:stream';
+import { runProgram } from './program.ts';
+
+export interface Ran {
+  code: number;
+  out: string;
+  err: string;
+}
+
+export interface RunOptions {
+  env?: Record<string, string>;
+  stdin?: Readable | Buffer | string;
+  tty?: boolean;
+  signal?: AbortSignal;
+  /** Called with all of stdout so far, each time something is written. */
+  onOut?: (out: string) => void;
+}
+
+/** The program in this process, as a test wants it: its own environment, streams and signal. */
+export async function runCli(args: string[], options: RunOptions = {}): Promise<Ran> {
+  let out = '';
+  let err = '';
+  const { stdin } = options;
+  const code = await runProgram(args, {
+    stdin: stdin instanceof Readable ? stdin : Readable.from(stdin === undefined ? [] : [stdin]),
+    stdout: {
+      write(text) {
+        out += String(text);
+        options.onOut?.(out);
+      },
+    },
+    stderr: { write: (text) => (err += text), isTTY: options.tty ?? false, columns: 80 },
+    env: options.env ?? {},
+    signal: options.signal ?? new AbortController().signal,
+    nowMs: () => performance.now(),
+  });
+  return { code, out, err };
+}
