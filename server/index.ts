@@ -2,6 +2,19 @@
 export { createMemoryBlobs } from './adapters/memory/blob-store.ts';
 export { createMemoryStore } from './adapters/memory/metadata-store.ts';
 export { nodeCrypto } from './adapters/node/crypto.ts';
+export {
+  enrolled,
+  GUARDS,
+  judgeKey,
+  type LooseServerRow,
+  type RotationCommand,
+  type RotationOutcome,
+  type RotationRow,
+  SERVER_MACHINE,
+  type ServerMachine,
+  tellDevice,
+  transitionWith,
+} from './domain/rotation/index.ts';
 export { readSettings, SETTINGS, type ServerSettings, SettingsError } from './settings.ts';
 export { type RunningServer, startServer, VERSION } from './start.ts';
 export type { Caller } from './usecases/caller.ts';

@@ -13,4 +13,4 @@ export {
   type SlotKey,
   stepRotationWith,
   unbootedRotation,
-} from '../../sdk/core/rotation/index.ts';
+} from '#sdk/core';

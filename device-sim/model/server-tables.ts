@@ -11,4 +11,4 @@ export {
   type ServerMachine,
   tellDevice,
   transitionWith,
-} from '../../server/domain/rotation/index.ts';
+} from '#server';

@@ -84,6 +84,13 @@ export const ERRORS = {
   cross_site_request: { status: 403, title: 'The request came from another site' },
   totp_already_enrolled: { status: 409, title: 'The authenticator is already set up' },
 
+  key_quarantined: { status: 403, title: 'This key is quarantined' },
+  rotation_paused: { status: 409, title: 'Rotations are paused now' },
+  rotation_refused: { status: 409, title: 'This key was not taken' },
+  rotation_superseded: { status: 409, title: 'A newer rotation is wanted' },
+  rotation_state_conflict: { status: 409, title: 'The rotation is in a state that does not allow this' },
+  recovery_refused: { status: 403, title: 'The recovery proof was not accepted' },
+
   recipient_key_changed: { status: 409, title: 'This recipient is known with another key' },
   signing_key_changed: { status: 409, title: 'This device is known with another signing key' },
   recipient_limit_reached: { status: 400, title: 'There are as many recipients as an account may have' },

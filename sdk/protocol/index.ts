@@ -3,4 +3,5 @@ export * from './errors.ts';
 export * from './headers.ts';
 export * from './limits.ts';
 export * from './messages.ts';
+export * from './rotation-header.ts';
 export * from './sealed-file.ts';
