@@ -1,4 +1,5 @@
-import { GraphQLError, parse } from 'graphql';
+// By its file, so that bundlers and test runners take the same copy that graphql-http does: two do not mix.
+import { GraphQLError, parse } from 'graphql/index.js';
 import { createHandler } from 'graphql-http';
 import { ERRORS } from '#sdk/protocol';
 import { signInByPassword } from '../../usecases/auth/sign-in.ts';

@@ -6,7 +6,7 @@ import {
   type SelectionSetNode,
   type ValidationContext,
   type ValidationRule,
-} from 'graphql';
+} from 'graphql/index.js';
 
 /** Keys and their roles are two levels deep. Introspection nests types in types, and tools ask for about 13 levels. */
 export const DEPTH_MAX = 6;

@@ -1,4 +1,4 @@
-import { buildSchema, GraphQLError, type GraphQLFieldResolver, type GraphQLObjectType } from 'graphql';
+import { buildSchema, GraphQLError, type GraphQLFieldResolver, type GraphQLObjectType } from 'graphql/index.js';
 import type { KeyAnswer, Role } from '#sdk/protocol';
 import { keyBytesOf } from '../../domain/credential/api-key.ts';
 import type { KeyId } from '../../domain/ids.ts';
