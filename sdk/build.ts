@@ -56,7 +56,7 @@ export declare function createClient(options: ClientOptions): FuselinkClient;
 /** Read a link without a client: the link is all that is needed. */
 export declare function receive(
   url: string,
-  options?: ReceiveOptions & Omit<ClientOptions, 'url' | 'key' | 'device'>,
+  options?: ReceiveOptions & Omit<ClientOptions, 'url' | 'key' | 'store' | 'device' | 'readings'>,
 ): Promise<ReceiveResult>;
 
 /** The one error this SDK throws. \`code\` is stable; messages never hold a key or a link. */
@@ -108,7 +108,7 @@ async function manifest(): Promise<object> {
     version,
     license,
     type: 'module',
-    engines: { node: '>=18' },
+    engines: { node: '>=18.15' },
     main: './index.cjs',
     types: './index.d.ts',
     exports: {

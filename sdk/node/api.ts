@@ -10,6 +10,8 @@ export interface ClientOptions {
   url: string;
   /** API key, or a function asked before every request (so that a rotated key is used at once). */
   key?: string | (() => string | Promise<string>) | undefined;
+  /** Folder of a credential store to take the key from (`fuselink key import`), instead of `key`. */
+  store?: string | undefined;
   /** Name of this device in Idempotency-Keys; by default the host's name. */
   device?: string | undefined;
   /**
@@ -202,6 +204,8 @@ export interface FuselinkClient {
   record(reading: ReadingValue, options?: RecordOptions): Promise<RecordResult>;
   /** Resolves when every reading recorded before is on the server; rejects with `aborted`. */
   flush(options?: { signal?: AbortSignal | undefined }): Promise<void>;
+  /** The key has changed: what waits because the old one was refused goes at once. */
+  credentialsChanged(): void;
   /** Counters of this client as OpenMetrics text. */
   metrics(): string;
   on<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this;

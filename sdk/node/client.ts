@@ -26,6 +26,7 @@ import { defaultStateFolder } from './record-store.ts';
 import { createSender } from './send/sender.ts';
 import type { JobHooks } from './send/uploader.ts';
 import { Uploader } from './send/uploader.ts';
+import { storedKey } from './stored-key.ts';
 
 /** The server's address, checked. Throws `option_invalid` without repeating user or password of a URL. */
 export function parseServerUrl(text: string): URL {
@@ -68,6 +69,12 @@ function bearer(key: unknown): string {
   return `Bearer ${key}`;
 }
 
+/** The key for the next request, asked anew each time: it may have been rotated meanwhile. */
+async function keyOf(options: ClientOptions): Promise<string | undefined> {
+  if (options.store !== undefined) return storedKey(options.store);
+  return typeof options.key === 'function' ? await options.key() : options.key;
+}
+
 class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
   readonly #transport: Transport;
   readonly #uploader: Uploader;
@@ -82,6 +89,9 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
   constructor(options: ClientOptions) {
     super();
     const base = parseServerUrl(options.url);
+    if (options.key !== undefined && options.store !== undefined) {
+      throw new FuselinkError('option_invalid', 'expected key or store, got both');
+    }
     this.#stateFolder = options.stateFolder === undefined ? defaultStateFolder() : options.stateFolder;
     const oneShotBytesMax = Math.min(
       options.oneShotBytesMax ?? UPLOAD_LIMITS.oneShotBytesMax,
@@ -92,7 +102,7 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
     this.#uploader = new Uploader({
       base,
       transport: this.#transport,
-      authorization: async () => bearer(typeof options.key === 'function' ? await options.key() : options.key),
+      authorization: async () => bearer(await keyOf(options)),
       limits: { ...UPLOAD_LIMITS, oneShotBytesMax, parallelMax },
       credentialRefused: (code, fingerprint) => this.emit('credentialRefused', { code, fingerprint }),
     });
@@ -174,6 +184,10 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
     return Promise.race([flushed, aborted]).finally(() => signal.removeEventListener('abort', stop));
   }
 
+  credentialsChanged(): void {
+    this.#uploader.credentialsChanged();
+  }
+
   metrics(): string {
     return this.#metrics.text(this.#recorder?.gauges() ?? []);
   }
@@ -244,7 +258,7 @@ export function createClient(options: ClientOptions): FuselinkClient {
 /** Read a link without a client: no server address and no key are needed, the link is all. */
 export async function receive(
   url: string,
-  options: ReceiveOptions & Omit<ClientOptions, 'url' | 'key' | 'device'> = {},
+  options: ReceiveOptions & Omit<ClientOptions, 'url' | 'key' | 'store' | 'device' | 'readings'> = {},
 ): Promise<ReceiveResult> {
   const transport = createTransport(transportOptions(options));
   const stateFolder = options.stateFolder === undefined ? defaultStateFolder() : options.stateFolder;
