@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
 import { readSettings, wire } from '#server';
@@ -23,27 +24,31 @@ export interface ServerChild {
   peakRssBytes(): Promise<number>;
 }
 
-let bundle: Promise<string> | null = null;
+const bundles = new Map<string, Promise<string>>();
 
-/** Bundles the server once a test process: a child then starts in a third of a second. */
-function serverBundle(): Promise<string> {
-  bundle ??= (async () => {
-    const folder = join(ROOT, 'node_modules/.cache/fuselink-test');
-    await mkdir(folder, { recursive: true });
-    const outfile = join(folder, `server-${process.pid}.mjs`);
-    await build({
-      entryPoints: [join(ROOT, 'server/main.ts')],
-      outfile,
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20.19',
-      packages: 'external',
-      logLevel: 'error',
-    });
-    return outfile;
-  })();
-  return bundle;
+/** Bundles a program once a test process: a child then starts in a third of a second. */
+function bundled(entry: string): Promise<string> {
+  const known = bundles.get(entry) ?? bundle(entry);
+  bundles.set(entry, known);
+  return known;
+}
+
+async function bundle(entry: string): Promise<string> {
+  const folder = join(ROOT, 'node_modules/.cache/fuselink-test');
+  await mkdir(folder, { recursive: true });
+  const outfile = join(folder, `${basename(entry, '.ts')}-${process.pid}.mjs`);
+  process.once('exit', () => rmSync(outfile, { force: true }));
+  await build({
+    entryPoints: [join(ROOT, entry)],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20.19',
+    packages: 'external',
+    logLevel: 'error',
+  });
+  return outfile;
 }
 
 /** Makes an account in a data folder no server is using. */
@@ -60,9 +65,17 @@ export async function prepareAccount(
   }
 }
 
-export async function startServerChild(dataFolder: string, env: Record<string, string> = {}): Promise<ServerChild> {
-  const child = spawn(process.execPath, [await serverBundle(), 'serve'], {
-    env: { PATH: process.env['PATH'] ?? '', ...testEnv(dataFolder, env) },
+/** The server's own program; with `checkpointBytes` the tuned one. */
+export async function startServerChild(
+  dataFolder: string,
+  env: Record<string, string> = {},
+  options: { checkpointBytes?: number } = {},
+): Promise<ServerChild> {
+  const { checkpointBytes } = options;
+  const program = await bundled(checkpointBytes === undefined ? 'server/main.ts' : 'test/support/tuned-server.ts');
+  const tuning = { CHECKPOINT_BYTES: String(checkpointBytes ?? '') };
+  const child = spawn(process.execPath, [program, 'serve'], {
+    env: { PATH: process.env['PATH'] ?? '', ...tuning, ...testEnv(dataFolder, env) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const complaints: string[] = [];

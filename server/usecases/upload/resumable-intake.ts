@@ -16,6 +16,9 @@ import { preempted } from './admission.ts';
 import { stillValidKey } from './checks.ts';
 import { refuseUnsealed, requiresSealed } from './require-sealed.ts';
 
+/** A sender on a slow line loses at most this much of its time to a crash. */
+const CHECKPOINT_MS = 2_000;
+
 type RunningHash = { update(bytes: Uint8Array): void; digest(): Uint8Array };
 
 interface IntakeContext {
@@ -42,6 +45,7 @@ export class ResumableIntake {
   /** Full segments in the blob store when this request began. */
   readonly #startIndex: number;
   #checkpointAt: number;
+  #checkpointAtMs: number;
   /** What the file's first bytes say of it; decided anew until eight of them are durable. */
   readonly #start: SealedStart;
   /** The account's policy, asked once and only while it can still matter. */
@@ -61,6 +65,7 @@ export class ResumableIntake {
     this.#offset = context.row.offset;
     this.#startIndex = begun.index;
     this.#checkpointAt = this.#offset + deps.settings.checkpointBytes;
+    this.#checkpointAtMs = deps.clock.monotonicMs() + CHECKPOINT_MS;
   }
 
   static async open(deps: Deps, context: IntakeContext): Promise<ResumableIntake> {
@@ -99,7 +104,7 @@ export class ResumableIntake {
     this.#offset += chunk.length;
     this.#hash?.update(chunk);
     for (const piece of segments) await this.#put(piece);
-    if (options.mayCheckpoint && segments.length > 0 && this.#offset >= this.#checkpointAt) await this.#checkpoint();
+    if (options.mayCheckpoint) await this.#checkpointIfDue(segments.length > 0);
   }
 
   /** Makes everything taken so far durable and tells the row so. */
@@ -181,10 +186,16 @@ export class ResumableIntake {
     await this.#blob.write(piece);
   }
 
-  async #checkpoint(): Promise<void> {
+  /** By bytes at the border of a segment, where it is cheapest; by time wherever it stands, its tail included. */
+  async #checkpointIfDue(atBorder: boolean): Promise<void> {
+    const nowMs = this.#deps.clock.monotonicMs();
+    const byBytes = atBorder && this.#offset >= this.#checkpointAt;
+    if (!byBytes && nowMs < this.#checkpointAtMs) return;
     this.#checkpointAt = this.#offset + this.#deps.settings.checkpointBytes;
+    this.#checkpointAtMs = nowMs + CHECKPOINT_MS;
+    const tail = byBytes ? null : this.#writer.tail();
     await this.#blob?.sync();
-    await this.#commitOffset(this.#writer.sealedBytes, null);
+    await this.#commitOffset(byBytes ? this.#writer.sealedBytes : this.#offset, tail);
   }
 
   async #commitOffset(offset: number, tail: Uint8Array | null): Promise<void> {
