@@ -7,8 +7,11 @@ export interface ConnectionPlan {
   cutAfterUpBytes?: number;
   /** Cut when this many bytes went from server to client. */
   cutAfterDownBytes?: number;
-  /** `reset` (the default) kills both sides; `silence` keeps both open and lets nothing through any more. */
-  how?: 'reset' | 'silence';
+  /**
+   * `reset` (the default) kills both sides, and with them what the server has not read yet; `close` lets it read that
+   * first; `silence` keeps both open and lets nothing through any more.
+   */
+  how?: 'reset' | 'close' | 'silence';
 }
 
 export interface FlakyProxy {
@@ -44,8 +47,11 @@ export async function startFlakyProxy(
     const cut = () => {
       over = true;
       cuts++;
-      if (fate.how !== 'silence') return end();
-      for (const socket of [client, upstream]) socket.removeAllListeners('data').resume();
+      if (fate.how !== 'silence' && fate.how !== 'close') return end();
+      for (const socket of [client, upstream]) {
+        socket.removeAllListeners('data').resume();
+        if (fate.how === 'close') socket.end(() => client.destroy());
+      }
     };
     for (const [from, to, limit] of [
       [client, upstream, fate.cutAfterUpBytes],
