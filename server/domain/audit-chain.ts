@@ -35,7 +35,8 @@ export function canonicalAuditText(entry: ChainedEntry): string {
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (value === null || typeof value !== 'object') return value;
-  const out: Record<string, unknown> = {};
+  // Without a prototype: a key called __proto__ must be covered by the hash like any other.
+  const out: Record<string, unknown> = Object.create(null);
   for (const key of Object.keys(value).sort()) out[key] = sorted((value as Record<string, unknown>)[key]);
   return out;
 }

@@ -59,20 +59,24 @@ export function utf8(text: string): Uint8Array {
   return Uint8Array.from(out);
 }
 
-/** The text of valid UTF-8 bytes; what is not valid becomes U+FFFD. */
+/** Smallest code point that needs this many bytes behind the first: anything less is an overlong spelling. */
+const SMALLEST = [0, 0x80, 0x800, 0x10000];
+
+/** The text of valid UTF-8 bytes [RFC 3629]; what is not valid becomes U+FFFD. */
 export function fromUtf8(bytes: Uint8Array): string {
   let text = '';
   for (let i = 0; i < bytes.length; ) {
     const first = bytes[i] ?? 0;
-    const more = first < 0x80 ? 0 : first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0 ? 1 : -1;
+    const more = first < 0x80 ? 0 : first >= 0xf0 && first < 0xf8 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0 ? 1 : -1;
     let code = more <= 0 ? first : first & (0x3f >> more);
-    let valid = more >= 0 && i + more < bytes.length + 0;
+    let valid = more >= 0 && first < 0xf8 && i + more < bytes.length;
     for (let k = 1; k <= more && valid; k++) {
       const next = bytes[i + k] ?? 0;
       valid = (next & 0xc0) === 0x80;
       code = (code << 6) | (next & 63);
     }
-    text += valid ? String.fromCodePoint(Math.min(code, 0x10ffff)) : '\ufffd';
+    valid &&= code >= (SMALLEST[more] ?? 0) && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
+    text += valid ? String.fromCodePoint(code) : '\ufffd';
     i += valid ? more + 1 : 1;
   }
   return text;
