@@ -26,22 +26,30 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const isBuiltin = (name: string) => name.startsWith('node:') && builtinModules.includes(name.slice(5));
 
+const SEAL_FILES = ['./seal.mjs', '../seal/node.mjs'];
+const isOwn = (name: string) => isBuiltin(name) || SEAL_FILES.includes(name);
+
 describe('build', () => {
-  test('build: every bundle → imports Node’s own modules and nothing else, and holds none of anybody else’s code', async () => {
+  test('build: every bundle → imports Node’s own modules and the seal library, and only that holds other people’s code', async () => {
     expect(built.map(({ output }) => output).sort()).toEqual([
       'sdk/cli/fuselink.mjs',
       'sdk/node/index.cjs',
       'sdk/node/index.mjs',
+      'sdk/node/seal.mjs',
+      'sdk/seal/index.mjs',
+      'sdk/seal/node.mjs',
     ]);
     for (const { output, metafile } of built) {
       const foreign = Object.values(metafile.outputs).flatMap(({ imports }) => imports.map(({ path }) => path));
-      expect([output, foreign.filter((path) => !isBuiltin(path))]).toEqual([output, []]);
-      expect(Object.keys(metafile.inputs).filter((path) => !path.startsWith('sdk/'))).toEqual([]);
+      expect([output, foreign.filter((path) => !isOwn(path))]).toEqual([output, []]);
+      // What seals brings its libraries with it, in a file that is loaded only where something is sealed or opened.
+      const inputs = output.includes('seal') ? /^(sdk\/|node_modules\/@noble\/)/ : /^sdk\/(?!seal\/)/;
+      expect(Object.keys(metafile.inputs).filter((path) => !inputs.test(path))).toEqual([]);
       const text = await readFile(join(folder, output), 'utf8');
       const named = [...text.matchAll(/(?:\bfrom|\bimport|\brequire\(|\bimport\()\s*["']([\w@./:-]+)["']/g)].map(
         (m) => m[1],
       );
-      expect([output, named.filter((name) => !isBuiltin(name as string))]).toEqual([output, []]);
+      expect([output, named.filter((name) => !isOwn(name as string))]).toEqual([output, []]);
     }
   });
 
@@ -61,6 +69,31 @@ describe('build', () => {
       const create = module['createClient'] as (options: object) => { close(): Promise<void> };
       const client = create({ url: 'http://127.0.0.1:1', key: 'k', stateFolder: null });
       await client.close();
+    }
+  });
+
+  test('build: a client of the package, ESM and CJS → loads the seal library when it seals, and only then', async () => {
+    for (const file of ['index.mjs', 'index.cjs']) {
+      const program = join(folder, `sealing-${file.slice(-3)}.mjs`);
+      const path = JSON.stringify(pathToFileURL(join(folder, 'sdk/node', file)).href);
+      await writeFile(
+        program,
+        `import { existsSync, renameSync } from 'node:fs';
+         import { createClient } from ${path};
+         const client = createClient({ url: 'http://127.0.0.1:1', key: 'k', stateFolder: null });
+         const given = { giveUpAfterMs: 0 };
+         const code = (sent) => sent.then(() => 'sent', (error) => error.code);
+         const seal = ${JSON.stringify(join(folder, 'sdk/node/seal.mjs'))};
+         renameSync(seal, seal + '.away');
+         const plain = await code(client.send(Buffer.from('x'), given));
+         const missing = await code(client.send(Buffer.from('x'), { ...given, seal: { to: 'link' } }));
+         renameSync(seal + '.away', seal);
+         const there = await code(client.send(Buffer.from('x'), { ...given, seal: { to: ['nonsense'] } }));
+         await client.close();
+         console.log([plain, missing, there, existsSync(seal)].join(' '));`,
+      );
+      const ran = await run(process.execPath, [program]);
+      expect([ran.stdout.trim(), ran.stderr]).toEqual(['unreachable seal_library_missing unreachable true', '']);
     }
   });
 

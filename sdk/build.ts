@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { BuildOptions, Metafile } from 'esbuild';
+import type { BuildOptions, Metafile, Plugin } from 'esbuild';
 import { build } from 'esbuild';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -30,20 +30,45 @@ interface Target {
   executable: boolean;
 }
 
+/** Leaves the seal library out of a bundle: it is loaded from `file`, beside it, where something is sealed or opened. */
+function sealLoadedFrom(file: string): Plugin {
+  return {
+    name: 'seal-loaded-late',
+    setup(bundler) {
+      bundler.onResolve({ filter: /^#sdk\/seal\/node$/ }, () => ({ path: file, external: true }));
+    },
+  };
+}
+
+const sealBundle: BuildOptions = { entryPoints: ['sdk/seal/node.ts'], format: 'esm' };
+
 const TARGETS: readonly Target[] = [
   {
     output: 'sdk/node/index.mjs',
-    options: { entryPoints: ['sdk/node/published.ts'], format: 'esm' },
+    options: { entryPoints: ['sdk/node/published.ts'], format: 'esm', plugins: [sealLoadedFrom('./seal.mjs')] },
     executable: false,
   },
   {
     output: 'sdk/node/index.cjs',
-    options: { entryPoints: ['sdk/node/published.ts'], format: 'cjs' },
+    options: { entryPoints: ['sdk/node/published.ts'], format: 'cjs', plugins: [sealLoadedFrom('./seal.mjs')] },
+    executable: false,
+  },
+  // Once more inside the package, which has to be whole by itself.
+  { output: 'sdk/node/seal.mjs', options: sealBundle, executable: false },
+  { output: 'sdk/seal/node.mjs', options: sealBundle, executable: false },
+  {
+    output: 'sdk/seal/index.mjs',
+    options: { entryPoints: ['sdk/seal/index.ts'], format: 'esm', platform: 'browser', target: 'es2022' },
     executable: false,
   },
   {
     output: 'sdk/cli/fuselink.mjs',
-    options: { entryPoints: ['sdk/cli/fuselink.ts'], format: 'esm', banner: { js: '#!/usr/bin/env node' } },
+    options: {
+      entryPoints: ['sdk/cli/fuselink.ts'],
+      format: 'esm',
+      banner: { js: '#!/usr/bin/env node' },
+      plugins: [sealLoadedFrom('../seal/node.mjs')],
+    },
     executable: true,
   },
 ];
@@ -116,6 +141,7 @@ async function manifest(): Promise<object> {
         import: { types: './index.d.mts', default: './index.mjs' },
         require: { types: './index.d.cts', default: './index.cjs' },
       },
+      './seal': './seal.mjs',
     },
   };
 }

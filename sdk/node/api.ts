@@ -116,6 +116,40 @@ export interface SendOptions {
    * whatever happens (after a crash in between, the next send of the file gives the same transfer and calls again).
    */
   onStored?: ((result: SendResult) => void | Promise<void>) | undefined;
+  /**
+   * Seal end to end before anything leaves this machine. Name and type then travel sealed, the server sees
+   * `sealed.bin`; `note` and `recipient` it still sees. A killed send starts afresh, under a new key.
+   */
+  seal?: SealOptions | undefined;
+}
+
+export interface SealOptions {
+  /**
+   * Addresses of the account's directory (each key is remembered when it is first met; another one later is refused) or
+   * public keys (`fuselink_pub1_…`). `link`: whoever has the whole link, whose part behind `#` no server sees.
+   */
+  to: 'link' | readonly string[];
+  /** Key file of the key this device signs with. */
+  sign?: string | undefined;
+  /** For key files under a passphrase. */
+  passphrase?: (() => string) | undefined;
+  /** Take and remember recipients' keys that are other ones than before. Only after comparing their words. */
+  acceptNewKeys?: boolean | undefined;
+}
+
+export interface UnsealOptions {
+  /** Key files of the recipient. A link whose key is behind its `#` needs none. */
+  identities?: readonly string[] | undefined;
+  passphrase?: (() => string) | undefined;
+  /** Refuse what is not signed. */
+  signed?: boolean | undefined;
+  /**
+   * Accept only what one of these has signed: keys (`fuselink_verify1_…`) or, with a client that has a key, names or ids
+   * of the account's devices.
+   */
+  signedBy?: readonly string[] | undefined;
+  /** Take and remember devices' keys that are other ones than before. */
+  acceptNewKeys?: boolean | undefined;
 }
 
 export interface Progress {
@@ -134,6 +168,8 @@ export interface SendResult {
   sizeBytes: number;
   /** SHA-256 of what was sent, which is what the server says it holds. */
   sha256: string;
+  /** It was sealed; `sizeBytes` and `sha256` are of the sealed file. */
+  sealed: boolean;
 }
 
 export interface ReceiveOptions {
@@ -146,6 +182,8 @@ export interface ReceiveOptions {
   giveUpAfterMs?: number | undefined;
   onProgress?: ((progress: Progress) => void) | undefined;
   onRetry?: ((retry: Retry) => void) | undefined;
+  /** Open what is sealed as it comes. A link with a key behind its `#` is opened without being asked. */
+  unseal?: UnsealOptions | undefined;
 }
 
 export interface ReceiveResult {
@@ -161,6 +199,10 @@ export interface ReceiveResult {
   sealed: boolean;
   /** Part of it was there from an earlier try. */
   resumed: boolean;
+  /** It came sealed and was opened; name, type, size and digest are of what was in it. */
+  opened: boolean;
+  /** Whose signature held; null where it is not signed, or was not opened. */
+  signer: { publicKey: string; fingerprint: string; words: string } | null;
 }
 
 export interface Retry {

@@ -23,7 +23,13 @@ import type { Recorder } from './readings/recorder.ts';
 import { openRecorder } from './readings/recorder.ts';
 import { receiveLink } from './receive/receive.ts';
 import { defaultStateFolder } from './record-store.ts';
-import { createSender } from './send/sender.ts';
+import type { Directory } from './seal/directory.ts';
+import { createDirectory } from './seal/directory.ts';
+import { loadSeal } from './seal/library.ts';
+import { pinStore } from './seal/pins.ts';
+import { openSealed, SEALED_NAME } from './seal/send-sealed.ts';
+import { createUnsealing, fragmentOf, type Unsealing } from './seal/unsealing.ts';
+import { createSender, GIVE_UP_AFTER_MS_DEFAULT } from './send/sender.ts';
 import type { JobHooks } from './send/uploader.ts';
 import { Uploader } from './send/uploader.ts';
 import { storedKey } from './stored-key.ts';
@@ -75,12 +81,30 @@ async function keyOf(options: ClientOptions): Promise<string | undefined> {
   return typeof options.key === 'function' ? await options.key() : options.key;
 }
 
+/** What opens a read: for links with a key behind their `#`, and wherever the caller gave keys. Else null. */
+async function unsealingOf(
+  url: string,
+  options: ReceiveOptions,
+  directory: Directory | null,
+): Promise<Unsealing | null> {
+  const fragment = fragmentOf(url);
+  if (fragment === null && options.unseal === undefined) return null;
+  return createUnsealing(await loadSeal(), {
+    fragment,
+    options: options.unseal ?? {},
+    directory,
+    signal: options.signal,
+  });
+}
+
 class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
   readonly #transport: Transport;
   readonly #uploader: Uploader;
   readonly #sender: ReturnType<typeof createSender>;
   readonly #stateFolder: string | null;
   readonly #closing = new AbortController();
+  readonly #base: URL;
+  readonly #authorization: () => Promise<string>;
   readonly #metrics = createMetrics();
   readonly #device: string;
   readonly #readings: ReadingsOptions;
@@ -89,6 +113,8 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
   constructor(options: ClientOptions) {
     super();
     const base = parseServerUrl(options.url);
+    this.#base = base;
+    this.#authorization = async () => bearer(await keyOf(options));
     if (options.key !== undefined && options.store !== undefined) {
       throw new FuselinkError('option_invalid', 'expected key or store, got both');
     }
@@ -102,7 +128,7 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
     this.#uploader = new Uploader({
       base,
       transport: this.#transport,
-      authorization: async () => bearer(await keyOf(options)),
+      authorization: this.#authorization,
       limits: { ...UPLOAD_LIMITS, oneShotBytesMax, parallelMax },
       credentialRefused: (code, fingerprint) => this.emit('credentialRefused', { code, fingerprint }),
     });
@@ -114,6 +140,17 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
       oneShotBytesMax,
       warn: (code, detail) => this.emit('warning', { code, detail }),
       hooksFor: (filename, given) => this.#hooks(filename, given),
+      openSealed: async (from, given) => {
+        const sealing = { ...given, seal: given.seal as NonNullable<SendOptions['seal']> };
+        const { source, name } = await openSealed(from, sealing, {
+          seal: await loadSeal(),
+          directory: await this.#directory(),
+          giveUpAfterMs: given.giveUpAfterMs === undefined ? GIVE_UP_AFTER_MS_DEFAULT : given.giveUpAfterMs,
+          oneShotBytesMax,
+        });
+        const sealed = { name, fragment: () => source.fragment() };
+        return { source, name: SEALED_NAME, file: null, sealed };
+      },
     });
     this.#device = options.device ?? hostname();
     this.#readings = options.readings ?? {};
@@ -154,7 +191,19 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
       sent: (file, { link, sizeBytes, sha256 }, lane) => {
         const { id, url, state, expiresAt } = link;
         const { filename, readings, note: manifest } = file;
-        this.emit('batch', { id, url, state, expiresAt, filename, sizeBytes, sha256, lane, readings, manifest });
+        this.emit('batch', {
+          id,
+          url,
+          state,
+          expiresAt,
+          filename,
+          sizeBytes,
+          sha256,
+          sealed: false,
+          lane,
+          readings,
+          manifest,
+        });
       },
     });
     return this.#recorder;
@@ -190,6 +239,17 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
 
   metrics(): string {
     return this.#metrics.text(this.#recorder?.gauges() ?? []);
+  }
+
+  async #directory(): Promise<Directory> {
+    return createDirectory({
+      seal: await loadSeal(),
+      base: this.#base,
+      transport: this.#transport,
+      authorization: this.#authorization,
+      pins: this.#stateFolder === null ? null : pinStore(this.#stateFolder, this.#base.href),
+      warn: (code, detail) => this.emit('warning', { code, detail }),
+    });
   }
 
   #hooks(filename: string, given: SendOptions): JobHooks {
@@ -228,7 +288,9 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
     for (const signal of watched) signal.addEventListener('abort', onAbort);
     if (options.signal?.aborted) stop.abort();
     try {
-      const settings = { ...options, signal: stop.signal, stateFolder: this.#stateFolder };
+      const directory = options.unseal === undefined ? null : await this.#directory();
+      const unsealing = await unsealingOf(url, options, directory);
+      const settings = { ...options, unsealing, signal: stop.signal, stateFolder: this.#stateFolder };
       const result = await receiveLink(this.#transport, url, settings);
       this.#metrics.add('fuselink_received_bytes', {}, result.sizeBytes);
       return result;
@@ -263,7 +325,8 @@ export async function receive(
   const transport = createTransport(transportOptions(options));
   const stateFolder = options.stateFolder === undefined ? defaultStateFolder() : options.stateFolder;
   try {
-    return await receiveLink(transport, url, { ...options, stateFolder });
+    const unsealing = await unsealingOf(url, options, null);
+    return await receiveLink(transport, url, { ...options, unsealing, stateFolder });
   } finally {
     transport.close();
   }

@@ -6,14 +6,28 @@ import { FuselinkError } from '../errors.ts';
 import type { Transport } from '../http/transport.ts';
 import type { RecordStore } from '../record-store.ts';
 import { currentBoot, heldByAnother, recordStore } from '../record-store.ts';
+import type { OpenedContent } from '../seal/opening-part.ts';
+import type { Unsealing } from '../seal/unsealing.ts';
 import { acknowledge, claimLink, openContent, parseLink } from './link.ts';
 import type { Part, Target } from './target.ts';
-import { assertRoom, chooseTarget, holdsFile, isThere, openPart, removePart, settle, targetPath } from './target.ts';
+import {
+  assertFree,
+  assertRoom,
+  chooseTarget,
+  holdsFile,
+  isThere,
+  openPart,
+  removePart,
+  settle,
+  targetPath,
+} from './target.ts';
 
 export const GIVE_UP_AFTER_MS_DEFAULT = 300_000;
 const BACK_OFF = { msMin: 100, msBase: 500, msMax: 30_000 };
 /** Whole downloads whose digest was wrong before it is given up. */
 const DAMAGED_MAX = 2;
+/** What a damaged transport looks like: to be read once more, before it is believed. */
+const DAMAGED = ['digest_mismatch', 'chunk_not_authentic', 'header_not_authentic', 'truncated', 'trailing_bytes'];
 const ENDED = ['link_unknown', 'link_expired', 'link_burned', 'link_revoked'];
 
 /** A read under way, as it stands on disk. The claim reads nothing without the link, whose hash is the file's name. */
@@ -27,6 +41,8 @@ interface ReceiveRecord {
   sha256: string;
   note: string | null;
   sealed: boolean;
+  /** What was in a sealed file, once it was opened and lies at `path`. */
+  opened?: OpenedContent;
   path: string;
   part: string;
   /** The file has its name; only the acknowledgement is missing. */
@@ -41,6 +57,8 @@ function isRecord(value: unknown): value is ReceiveRecord {
 
 export interface ReceiveSettings extends ReceiveOptions {
   stateFolder: string | null;
+  /** Opens the file as it comes; null: it is stored as it is. */
+  unsealing?: Unsealing | null;
   /** Monotonic ms. */
   nowMs?: () => number;
   random?: () => number;
@@ -125,23 +143,45 @@ class Receiving {
     const record = (await this.#records?.load(this.#name)) ?? null;
     if (record === null || heldByAnother(record.owner)) return null;
     // A crash may have come between the file's name and the note of it, and the file may have been removed since.
-    record.stored = await holdsFile(record.path, record);
+    const wanted = this.#settings.unsealing ? (record.opened ?? null) : record.opened === undefined ? record : null;
+    record.stored = wanted !== null && (await holdsFile(record.path, wanted));
     if (record.stored) {
       await removePart(record);
       return record;
     }
+    if (this.#settings.unsealing || record.opened !== undefined) {
+      // An opener's state ends with its process: what was sealed is opened from its first byte again.
+      delete record.opened;
+      await removePart(record);
+    }
     const path = await targetPath(this.#settings.to, record.filename);
     if (path !== record.path || !(await isThere(record.part))) {
       await removePart(record);
-      Object.assign(record, await chooseTarget(this.#settings.to, record.filename, this.#settings.overwrite ?? false));
+      Object.assign(record, await this.#chooseTarget(record.filename));
     }
     return record;
+  }
+
+  /** What is sealed has its own name inside: until it is known only a path the caller gave can be in the way. */
+  async #chooseTarget(filename: string): Promise<Target> {
+    const { to, overwrite = false, unsealing } = this.#settings;
+    const named = unsealing ? (await targetPath(to, 'a')) !== (await targetPath(to, 'b')) : false;
+    return chooseTarget(to, filename, overwrite || named);
+  }
+
+  async #openPart(record: ReceiveRecord): Promise<Part> {
+    const { unsealing, to, overwrite = false } = this.#settings;
+    if (!unsealing) return openPart(record.part, record.sizeBytes);
+    return unsealing.openPart(record.part, async (name) => {
+      record.path = await targetPath(to, name ?? record.filename);
+      if (!overwrite) await assertFree(record.path);
+    });
   }
 
   async #claim(): Promise<ReceiveRecord> {
     const claim = await this.#patiently(() => claimLink(this.#transport, this.#link, this.#settings.signal));
     this.#noteProgress();
-    const target = await chooseTarget(this.#settings.to, claim.filename, this.#settings.overwrite ?? false);
+    const target = await this.#chooseTarget(claim.filename);
     await assertRoom(dirname(target.path), claim.size);
     return {
       version: 1,
@@ -239,15 +279,17 @@ class Receiving {
 
   async #fetchAll(record: ReceiveRecord): Promise<void> {
     for (let damaged = 0; ; damaged++) {
-      const part = await openPart(record.part, record.sizeBytes);
+      const part = await this.#openPart(record);
       let digest: string;
       try {
         await this.#fill(record, part);
         digest = part.digest();
         await part.seal();
+        if (part.opened !== undefined) record.opened = part.opened();
       } catch (error) {
         await part.close().catch(() => {});
-        if ((error as FuselinkError).code !== 'digest_mismatch') throw error;
+        if (this.#settings.unsealing) await removePart(record);
+        if (!DAMAGED.includes((error as FuselinkError).code) || damaged + 1 >= DAMAGED_MAX) throw error;
         digest = '';
       }
       if (digest === record.sha256) return;
@@ -281,15 +323,18 @@ class Receiving {
     // Only now: what is burned on the server is durable here under its own name.
     await this.#acknowledge(record);
     await this.#records?.remove(this.#name);
+    const { opened } = record;
     return {
       path: record.path,
-      filename: record.filename,
-      contentType: record.contentType,
-      sizeBytes: record.sizeBytes,
-      sha256: record.sha256,
+      filename: opened?.filename ?? record.filename,
+      contentType: opened === undefined ? record.contentType : (opened.contentType ?? 'application/octet-stream'),
+      sizeBytes: opened?.sizeBytes ?? record.sizeBytes,
+      sha256: opened?.sha256 ?? record.sha256,
       note: record.note,
-      sealed: record.sealed,
+      sealed: record.sealed && opened === undefined,
       resumed: earlier !== null,
+      opened: opened !== undefined,
+      signer: opened?.signer ?? null,
     };
   }
 }

@@ -4,6 +4,7 @@ import { link, lstat, open, rename, rm, stat, statfs, unlink } from 'node:fs/pro
 import { dirname, join, resolve } from 'node:path';
 import { syncFolder } from '../atomic-file.ts';
 import { FuselinkError, systemCode } from '../errors.ts';
+import type { OpenedContent } from '../seal/opening-part.ts';
 import { safeName } from './safe-name.ts';
 
 const PARTS_MAX = 100;
@@ -68,6 +69,11 @@ export async function chooseTarget(to: string | undefined, filename: string, ove
   throw new FuselinkError('target_unwritable', `${path}: ${PARTS_MAX} unfinished downloads lie beside it`);
 }
 
+/** Throws `file_exists` where something is there. */
+export async function assertFree(path: string): Promise<void> {
+  if (await isThere(path)) throw existsError(path);
+}
+
 function existsError(path: string): FuselinkError {
   return new FuselinkError('file_exists', `${path} is there already, and was left as it is`);
 }
@@ -92,6 +98,8 @@ export interface Part {
   /** fsync and close. */
   seal(): Promise<void>;
   close(): Promise<void>;
+  /** Of a part that is opened as it grows: what was in it, after `seal`. */
+  opened?(): OpenedContent;
 }
 
 /** Open a part, reading what is in it already so that its digest is whole. More than `sizeMax` bytes are not ours. */

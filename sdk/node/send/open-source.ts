@@ -15,6 +15,8 @@ export interface OpenedSource {
   name: string | null;
   /** Set for a regular file: what a later run can resume from. */
   file: { path: string; source: FileSource } | null;
+  /** Set for what is sealed as it is sent: the file's own name, and the fragment that opens it, known at the end. */
+  sealed?: { name: string | null; fragment(): string | null };
 }
 
 /** Take what a caller gave as something to send. Pipes and devices named by path are read as streams. */

@@ -26,6 +26,8 @@ export interface SenderOptions {
   oneShotBytesMax: number;
   warn(code: string, detail: string): void;
   hooksFor(filename: string, options: SendOptions): JobHooks;
+  /** Opens a source that is sealed as it is sent. */
+  openSealed(from: SendSource, given: SendOptions): Promise<OpenedSource>;
 }
 
 function invalid(message: string): FuselinkError {
@@ -51,10 +53,18 @@ function transferOptions(given: SendOptions, name: string | null): TransferOptio
   };
 }
 
-function resultOf(finished: Finished, transfer: TransferOptions): SendResult {
-  const { id, url, state, expiresAt } = finished.link;
+function resultOf(finished: Finished, transfer: TransferOptions, sealed: OpenedSource['sealed']): SendResult {
+  const { id, state, expiresAt } = finished.link;
   const { sizeBytes, sha256 } = finished;
-  return { id, url, state, expiresAt, filename: transfer.filename, sizeBytes, sha256 };
+  const fragment = sealed?.fragment() ?? null;
+  const url = finished.link.url === null || fragment === null ? finished.link.url : `${finished.link.url}#${fragment}`;
+  const filename = sealed?.name ?? transfer.filename;
+  return { id, url, state, expiresAt, filename, sizeBytes, sha256, sealed: sealed !== undefined };
+}
+
+/** What the server is told of a sealed file: its own name and type are inside. */
+function withoutPrivate(given: SendOptions): SendOptions {
+  return { ...given, filename: undefined, contentType: undefined };
 }
 
 /** Turns "send this" into a job: its name, its key, and what an earlier run of it left behind. */
@@ -128,8 +138,9 @@ export function createSender(options: SenderOptions): {
         giveUpAfterMs: given.giveUpAfterMs === undefined ? GIVE_UP_AFTER_MS_DEFAULT : given.giveUpAfterMs,
       } as const;
       const { onStored } = given;
-      if (onStored !== undefined) hooks.stored = async (finished) => onStored(resultOf(finished, transfer));
-      return resultOf(await uploader.submit(spec, source, transfer, hooks, given.signal), transfer);
+      if (onStored !== undefined)
+        hooks.stored = async (finished) => onStored(resultOf(finished, transfer, opened.sealed));
+      return resultOf(await uploader.submit(spec, source, transfer, hooks, given.signal), transfer, opened.sealed);
     } finally {
       if (durable) underWay.delete(name);
     }
@@ -142,9 +153,10 @@ export function createSender(options: SenderOptions): {
         await records.prune(Date.now());
       }
       transferOptions(given, null);
-      const opened = await openSource(from, options.oneShotBytesMax);
+      const sealed = given.seal !== undefined;
+      const opened = await (sealed ? options.openSealed(from, given) : openSource(from, options.oneShotBytesMax));
       if (opened.source.sizeBytes !== null && opened.source.sizeBytes > FILE_BYTES_MAX) await opened.source.close();
-      else return run(opened, transferOptions(given, opened.name), given);
+      else return run(opened, transferOptions(sealed ? withoutPrivate(given) : given, opened.name), given);
       const has = `this one has ${opened.source.sizeBytes}`;
       throw new FuselinkError(
         'payload_too_large',

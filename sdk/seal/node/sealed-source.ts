@@ -101,6 +101,12 @@ export class SealedSource {
     }
   }
 
+  /** The content's size now, where the file is not what it was when opened or no longer gives what it gave; else `null`. */
+  async changedTo(): Promise<number | null> {
+    const now = await stateOf(this.#file);
+    return this.#failure === null && sameState(now, this.#state) ? null : Number(now.size);
+  }
+
   /** Closes the file and forgets the key. */
   async close(): Promise<void> {
     this.#failure ??= new SealError('source_changed', 'the source was closed');
