@@ -45,6 +45,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     cert: readFileSync(tls.certFile),
     key: readFileSync(tls.keyFile),
     minVersion: 'TLSv1.2' as const,
+    // Without the second, TLS refuses clients that speak (and announce) HTTP/1.0 only.
+    ALPNProtocols: ['http/1.1', 'http/1.0'],
   };
   const app = create(secure ? { ...common, https: { ...limits, ...secure } } : { ...common, http: limits });
 
@@ -100,6 +102,9 @@ function prepareServer(server: Server, http: HttpSettings): void {
     server.emit('request', req, res);
   });
   // A client that half-closes after its request still gets its answer.
-  (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+  const halfOpen = server as Server & { httpAllowHalfOpen: boolean; allowHalfOpen: boolean };
+  halfOpen.httpAllowHalfOpen = true;
+  // Node sets this for plain servers only; under TLS it would answer a client's close before we could look at it.
+  halfOpen.allowHalfOpen = true;
   server.setTimeout(http.idleTimeoutMs);
 }

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ReadEnding } from '../../usecases/read/record-ending.ts';
 import { endsOf, type SocketState, socketState } from './socket-state.ts';
@@ -17,15 +16,15 @@ export interface VerdictLimits {
 }
 
 /**
- * Finds out how a client closes the connection behind a plain GET. Proof of delivery is: the whole answer was with the
- * operating system, then the client closed in order, and (where the system tells) its side had confirmed every byte.
+ * Finds out how a client closes the connection behind a plain GET. Proof of delivery is: the last byte was given to
+ * the socket, then the client closed in order, and (where the system tells) its side had confirmed every byte.
  * A client that was killed, or closed with bytes unread, is seen as a reset; one that closed while bytes were still in
  * flight has not confirmed them, and resets when they arrive. Node's `finish` proves nothing, and Node ends or
  * destroys the socket right behind it, which would throw the evidence away: so the socket is held.
  */
 export class CloseWatch {
   readonly #socket: HeldSocket;
-  readonly #res: ServerResponse;
+  readonly #lastByteWritten: () => boolean;
   readonly #look: () => Promise<SocketState>;
   readonly #heldEnd: Socket['end'];
   readonly #heldDestroySoon: () => void;
@@ -33,16 +32,17 @@ export class CloseWatch {
   #wake: () => void = () => {};
   #onOrderly: () => void = () => {};
 
-  constructor(socket: Socket, res: ServerResponse, look = socketState) {
+  /** `lastByteWritten`: whether the answer's last byte has been given to the socket. */
+  constructor(socket: Socket, lastByteWritten: () => boolean, look = socketState) {
     this.#socket = socket as HeldSocket;
-    this.#res = res;
+    this.#lastByteWritten = lastByteWritten;
     const ends = endsOf(socket);
     this.#look = () => look(ends);
     this.#heldEnd = socket.end;
     this.#heldDestroySoon = this.#socket.destroySoon;
     this.#socket.destroySoon = () => {};
     this.#socket.end = () => socket;
-    this.#socket.once('end', () => this.#see(this.#everythingHanded() ? 'orderly' : 'early'));
+    this.#socket.once('end', () => this.#see(this.#lastByteWritten() ? 'orderly' : 'early'));
     this.#socket.once('error', () => this.#see('gone'));
     this.#socket.once('close', () => this.#see('gone'));
   }
@@ -71,11 +71,6 @@ export class CloseWatch {
     this.#socket.end = this.#heldEnd;
     this.#socket.destroySoon = this.#heldDestroySoon;
     if (!this.#socket.destroyed) this.#socket.end(() => this.#socket.destroy());
-  }
-
-  /** All bytes were with the operating system when the client closed. */
-  #everythingHanded(): boolean {
-    return this.#res.writableEnded && this.#socket.writableLength === 0;
   }
 
   #see(what: 'orderly' | 'early' | 'gone'): void {

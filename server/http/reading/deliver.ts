@@ -32,24 +32,25 @@ export async function deliver(
   req.resume();
   // From here on progress is judged by what the client takes, not by the idle timer.
   socket.setTimeout(0);
-  const watch = options.closeProves ? new CloseWatch(socket, res) : null;
+  let handed = 0;
+  const bytes = read.to - read.from;
+  const sink = new ResponseSink(res, { stallMs: options.stallMs, onMoved: () => read.moved(handed) });
+  const watch = options.closeProves ? new CloseWatch(socket, () => sink.hasWritten(bytes)) : null;
   watch?.onOrderly(() => read.closing());
   read.onCut(() => res.destroy());
-  let handed = 0;
   let ending: ReadEnding = 'broken';
   try {
     const pieces = read.body[Symbol.asyncIterator]();
     let next = await pieces.next();
     if (watch !== null) res.setHeader('connection', 'close');
     res.writeHead(options.status, options.headers);
-    const sink = new ResponseSink(res, { stallMs: options.stallMs, onMoved: () => read.moved(handed) });
     while (!next.done && (await sink.write(next.value))) {
       handed += next.value.length;
       read.moved(handed);
       next = await pieces.next();
     }
     if (!next.done) await pieces.return?.(undefined);
-    if (next.done && handed === read.to - read.from && (await sink.end())) {
+    if (next.done && handed === bytes && (await sink.end())) {
       ending = watch === null ? 'unproven' : await watch.verdict(options);
     }
   } catch (error) {

@@ -13,6 +13,7 @@ interface Handle {
 /** Writes an answer with backpressure, until the client is gone or has taken nothing for too long. */
 export class ResponseSink {
   #broken = false;
+  #written = 0;
   readonly #res: ServerResponse;
   readonly #stallMs: number;
   readonly #onMoved: () => void;
@@ -29,11 +30,17 @@ export class ResponseSink {
     });
   }
 
+  /** Whether all `bytes` of the answer were given to the socket, which may not have let go of them yet. */
+  hasWritten(bytes: number): boolean {
+    return this.#written === bytes && (bytes > 0 || this.#res.writableEnded);
+  }
+
   /** Resolves to true when there is room for more, to false when there never will be. */
   async write(piece: Uint8Array): Promise<boolean> {
     for (let at = 0; at < piece.length || at === 0; at += SLICE_BYTES) {
       if (this.#broken || this.#res.destroyed) return false;
       const slice = piece.length <= SLICE_BYTES ? piece : piece.subarray(at, at + SLICE_BYTES);
+      this.#written += slice.length;
       if (!this.#res.write(slice) && !(await this.#until('drain'))) return false;
     }
     return true;
