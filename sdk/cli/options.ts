@@ -8,6 +8,8 @@ import type { Terminal } from './terminal.ts';
 export interface OptionSpec {
   type: 'string' | 'boolean';
   short?: string;
+  /** May be given more than once. */
+  multiple?: boolean;
   /** Name of the value in the help (`SECONDS`). */
   value?: string;
   help: string;
@@ -16,7 +18,7 @@ export interface OptionSpec {
 export type OptionSpecs = Record<string, OptionSpec>;
 
 export interface Parsed {
-  values: Record<string, string | boolean | undefined>;
+  values: Record<string, string | boolean | string[] | undefined>;
   words: string[];
 }
 
@@ -30,11 +32,15 @@ export const CONNECTION_OPTIONS = {
 
 /** Read a command's words and options. Throws UsageError that names what was not understood. */
 export function parseOptions(specs: OptionSpecs, argv: string[]): Parsed {
-  const options: Record<string, { type: 'string' | 'boolean'; short?: string }> = {
+  const options: Record<string, { type: 'string' | 'boolean'; short?: string; multiple?: boolean }> = {
     help: { type: 'boolean', short: 'h' },
   };
   for (const [name, spec] of Object.entries(specs)) {
-    options[name] = spec.short === undefined ? { type: spec.type } : { type: spec.type, short: spec.short };
+    options[name] = {
+      type: spec.type,
+      ...(spec.short === undefined ? {} : { short: spec.short }),
+      ...(spec.multiple === true ? { multiple: true } : {}),
+    };
   }
   try {
     const { values, positionals } = parseArgs({ args: argv, options, allowPositionals: true, strict: true });
@@ -47,6 +53,12 @@ export function parseOptions(specs: OptionSpecs, argv: string[]): Parsed {
 export function textOption(parsed: Parsed, name: string): string | undefined {
   const value = parsed.values[name];
   return typeof value === 'string' ? value : undefined;
+}
+
+/** The values of an option that may be repeated, in order. */
+export function listOption(parsed: Parsed, name: string): string[] {
+  const value = parsed.values[name];
+  return Array.isArray(value) ? value : typeof value === 'string' ? [value] : [];
 }
 
 const UNIT_SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400 };

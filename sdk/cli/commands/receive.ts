@@ -1,12 +1,27 @@
-import { FuselinkError, receive as receiveLink } from '#sdk/node';
+import type { ReceiveOptions, ReceiveResult, UnsealOptions } from '#sdk/node';
+import { createClient, FuselinkError, receive as receiveLink } from '#sdk/node';
 import type { Command } from '../command.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { EXIT, exitCodeOf, UsageError } from '../exit-codes.ts';
+import { keyFor } from '../key.ts';
 import type { Parsed } from '../options.ts';
-import { CONNECTION_OPTIONS, connectionOf, textOption, waitMs } from '../options.ts';
+import { CONNECTION_OPTIONS, connectionOf, serverUrl, textOption, waitMs } from '../options.ts';
+import { UNSEAL_OPTIONS, unsealOptions } from '../seal-options.ts';
 import type { Terminal } from '../terminal.ts';
 import { plain, progressBar, showBytes } from '../terminal.ts';
 import { complaint, errorJson } from './send.ts';
+
+type Receive = (url: string, options: ReceiveOptions) => Promise<ReceiveResult>;
+
+/** The link is all that is needed, unless devices are named whose keys the account's server knows. */
+function receiver(parsed: Parsed, terminal: Terminal, unseal: UnsealOptions | undefined, bar: ProgressBar): Receive {
+  const connection = connectionOf(parsed, terminal);
+  const byName = (unseal?.signedBy ?? []).some((who) => !who.startsWith('fuselink_'));
+  if (!byName) return (url, options) => receiveLink(url, { ...connection, ...options });
+  const client = createClient({ url: serverUrl(parsed, terminal), key: keyFor(parsed, terminal), ...connection });
+  client.on('warning', ({ detail }) => bar.line(detail));
+  return (url, options) => client.receive(url, options).finally(() => client.close());
+}
 
 async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
   const [url, ...rest] = parsed.words;
@@ -14,8 +29,11 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
   const json = parsed.values['json'] === true;
   const bar = progressBar(terminal);
   const wait = waitMs(parsed);
+  const unseal = await unsealOptions(parsed, terminal);
+  const read = receiver(parsed, terminal, unseal, bar);
   try {
-    const done = await receiveLink(url, {
+    const done = await read(url, {
+      unseal,
       to: textOption(parsed, 'output'),
       overwrite: parsed.values['force'] === true,
       signal: terminal.signal,
@@ -27,14 +45,17 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
     });
     bar.clear();
     if (json) {
-      const { path, filename, sizeBytes, sha256, note, sealed, resumed } = done;
-      terminal.stdout.write(`${JSON.stringify({ path, filename, size: sizeBytes, sha256, note, sealed, resumed })}\n`);
+      const { path, filename, sizeBytes, sha256, note, sealed, resumed, opened, signer } = done;
+      const what = { path, filename, size: sizeBytes, sha256, note, sealed, resumed, opened, signer };
+      terminal.stdout.write(`${JSON.stringify(what)}\n`);
       return EXIT.ok.code;
     }
     terminal.stdout.write(`${done.path}\n`);
     bar.line(`${showBytes(done.sizeBytes)}, SHA-256 ${done.sha256}; the link is burned`);
     if (done.note !== null) bar.line(`Note: ${plain(done.note)}`);
-    if (done.sealed) bar.line('It is sealed end to end: open it with its key.');
+    if (done.sealed) bar.line('It is sealed end to end: open it with its key (`fuselink open`).');
+    if (done.opened)
+      bar.line(done.signer === null ? 'It was sealed, and is not signed.' : `Signed by the key ${done.signer.words}`);
     return EXIT.ok.code;
   } catch (error) {
     bar.clear();
@@ -57,6 +78,9 @@ export const receive: Command = {
       help: 'where to put it (default: here, under its own name)',
     },
     force: { type: 'boolean', short: 'f', help: 'replace a file that is there already' },
+    ...UNSEAL_OPTIONS,
+    url: { type: 'string', value: 'URL', help: 'the server that knows the devices of --signed-by (or FUSELINK_URL)' },
+    'key-file': { type: 'string', value: 'FILE', help: 'file with the API key, for --signed-by' },
     ...CONNECTION_OPTIONS,
   },
   details: [

@@ -7,6 +7,7 @@ import { EXIT, exitCodeOf, UsageError } from '../exit-codes.ts';
 import { keyFor } from '../key.ts';
 import type { Parsed } from '../options.ts';
 import { CONNECTION_OPTIONS, connectionOf, parseDuration, serverUrl, textOption, waitMs } from '../options.ts';
+import { SEAL_OPTIONS, sealOptions } from '../seal-options.ts';
 import type { ProgressBar, Terminal } from '../terminal.ts';
 import { progressBar, showBytes } from '../terminal.ts';
 
@@ -32,8 +33,8 @@ function sendOptions(parsed: Parsed, terminal: Terminal): SendOptions {
 }
 
 export function resultJson(file: string, result: SendResult): string {
-  const { id, url, state, expiresAt, sizeBytes, sha256, filename } = result;
-  return JSON.stringify({ file, id, url, state, expires_at: expiresAt, size: sizeBytes, sha256, filename });
+  const { id, url, state, expiresAt, sizeBytes, sha256, filename, sealed } = result;
+  return JSON.stringify({ file, id, url, state, expires_at: expiresAt, size: sizeBytes, sha256, filename, sealed });
 }
 
 /** What a person reads when a file could not be sent. */
@@ -94,7 +95,7 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
   if (files.length === 0) throw new UsageError('which file? give one or more, or - for standard input');
   if (files.filter((file) => file === '-').length > 1) throw new UsageError('standard input can be sent once');
   if (files.length > 1 && textOption(parsed, 'name') !== undefined) throw new UsageError('--name is for one file');
-  const options = sendOptions(parsed, terminal);
+  const options = { ...sendOptions(parsed, terminal), seal: await sealOptions(parsed, terminal) };
   const json = parsed.values['json'] === true;
   const bar = progressBar(terminal);
   const client = createClient({
@@ -142,10 +143,12 @@ export const send: Command = {
     note: { type: 'string', value: 'TEXT', help: 'a line for the receiver' },
     name: { type: 'string', value: 'NAME', help: 'the name the receiver sees (for - and for one file)' },
     type: { type: 'string', value: 'TYPE', help: 'content type (default application/octet-stream)' },
+    ...SEAL_OPTIONS,
     burn: { type: 'string', value: 'RULE', help: 'on-delivery (default) or on-first-byte' },
     ...CONNECTION_OPTIONS,
   },
   details: [
+    'With --to or --seal the file is sealed on this machine: the server learns its size and no more, not even its name.\nAddresses are looked up in the directory of the account; a key is remembered when it is first met, and another one\nlater is refused. A sealed send that was killed starts afresh, under a new key.',
     'A FILE of - is standard input. Files over 64 KiB are sent resumably: killed or cut off, the same command goes\non where it stopped. After one file fails the others are still sent, and the exit status tells of the first\nfailure. Keys are never taken from the command line, where every process could read them.',
   ],
   run,
