@@ -2,8 +2,7 @@ import { sweep } from '../domain/transfer/ending.ts';
 import type { Condition } from '../ports/metadata-store.ts';
 import type { TransferRow } from '../ports/tables.ts';
 import type { Deps } from './deps.ts';
-import { BodyIntake } from './upload/body-intake.ts';
-import { deleteBlob, dropBytes } from './upload/dispose.ts';
+import { clearAway, deleteBlob, dropBytes } from './upload/dispose.ts';
 
 /** Rows looked at in one go: a sweep must not hold up requests. */
 const BATCH_ROWS = 200;
@@ -44,7 +43,7 @@ export async function sweepOnce(deps: Deps, options: { atStart: boolean }): Prom
   if (options.atStart && deps.settings.singleNode) {
     await eachRow(deps, [['state', '=', 'uploading']], async (row) => {
       if (row.kind !== 'one-shot') return;
-      await BodyIntake.discardUnfinished(deps, row);
+      await clearAway(deps, row);
       report.expired++;
     });
   }
@@ -67,6 +66,7 @@ export async function sweepOnce(deps: Deps, options: { atStart: boolean }): Prom
     report.receiptsDropped++;
   });
   if (options.atStart) await deleteOrphans(deps, report);
+  await tickRotations(deps);
   return report;
 }
 
@@ -92,7 +92,7 @@ async function eachRow(
 
 async function endDue(deps: Deps, row: TransferRow, report: SweepReport): Promise<void> {
   if (row.state === 'uploading' && row.kind === 'one-shot') {
-    await BodyIntake.discardUnfinished(deps, row);
+    await clearAway(deps, row);
     report.expired++;
     return;
   }

@@ -6,8 +6,15 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
+export interface SmallDisk {
+  folder: string;
+  /** Gives it another size, with what is on it. */
+  grow(bytes: number): Promise<void>;
+  unmount(): Promise<void>;
+}
+
 /** A folder on a file system of its own that holds `bytes` bytes; null where this user may not mount one. */
-export async function mountSmallDisk(bytes: number): Promise<{ folder: string; unmount(): Promise<void> } | null> {
+export async function mountSmallDisk(bytes: number): Promise<SmallDisk | null> {
   const folder = await mkdtemp(join(tmpdir(), 'fuselink-disk-'));
   try {
     await run('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=0700`, 'fuselink-test', folder]);
@@ -17,6 +24,9 @@ export async function mountSmallDisk(bytes: number): Promise<{ folder: string; u
   }
   return {
     folder,
+    async grow(size) {
+      await run('mount', ['-o', `remount,size=${size}`, folder]);
+    },
     async unmount() {
       await run('umount', ['--lazy', folder]);
       await rm(folder, { recursive: true, force: true });

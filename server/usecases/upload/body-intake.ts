@@ -5,6 +5,7 @@ import type { TransferRow } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
 import type { LinkSecrets } from '../sealing/link.ts';
 import { SegmentWriter } from '../sealing/segment-writer.ts';
+import { clearAway } from './dispose.ts';
 
 export type IntakeOutcome =
   | { ok: true; row: TransferRow }
@@ -98,20 +99,7 @@ export class BodyIntake {
     await this.#announcing?.catch(() => undefined);
     await this.#blob?.abandon();
     this.#blob = null;
-    if (this.#announced) await BodyIntake.discardUnfinished(this.#deps, this.#row);
-  }
-
-  /** Deletes an unfinished upload, bytes first: a row without bytes is found again, bytes without a row would linger. */
-  static async discardUnfinished(deps: Deps, row: TransferRow): Promise<void> {
-    try {
-      if (row.storage === 'blob') await deps.blobs.delete(row.id);
-      await deps.store.commit([
-        { kind: 'delete', table: 'transfers', key: row.id, expectVersion: row.version },
-        { kind: 'delete', table: 'bodies', key: row.id },
-      ]);
-    } catch (error) {
-      deps.warn('an upload that failed could not be cleared away yet', error);
-    }
+    if (this.#announced) await clearAway(this.#deps, this.#row);
   }
 
   #hold(pieces: readonly Uint8Array[]): void {

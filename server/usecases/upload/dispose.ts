@@ -28,3 +28,35 @@ export async function deleteBlob(deps: Deps, row: TransferRow): Promise<void> {
     deps.warn('the bytes of an ended transfer could not be deleted yet', error);
   }
 }
+
+/**
+ * Deletes an unfinished upload; false where it moved on meanwhile. The row is taken first, with a deadline that has
+ * passed: a sender that ends just now then loses its commit instead of its bytes, and what a fault leaves is due for
+ * the next sweep. The bytes go before the row, because bytes without a row would linger.
+ */
+export async function discardUnfinished(deps: Deps, row: TransferRow): Promise<boolean> {
+  let version = row.version;
+  if (row.storage === 'blob') {
+    const taken: TransferRow = { ...row, upload_deadline_ms: deps.clock.nowMs(), version: version + 1 };
+    const outcome = await deps.store.commit([
+      { kind: 'update', table: 'transfers', row: taken, expectVersion: version },
+    ]);
+    if (!outcome.ok) return false;
+    version++;
+    await deps.blobs.delete(row.id);
+  }
+  const outcome = await deps.store.commit([
+    { kind: 'delete', table: 'transfers', key: row.id, expectVersion: version },
+    { kind: 'delete', table: 'bodies', key: row.id },
+  ]);
+  return outcome.ok;
+}
+
+/** `discardUnfinished` for what failed anyway: never rejects, since what cannot be deleted now is the sweep's. */
+export async function clearAway(deps: Deps, row: TransferRow): Promise<void> {
+  try {
+    await discardUnfinished(deps, row);
+  } catch (error) {
+    deps.warn('an upload that failed could not be cleared away yet', error);
+  }
+}

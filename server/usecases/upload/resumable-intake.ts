@@ -8,6 +8,7 @@ import type { Write } from '../../ports/metadata-store.ts';
 import type { TransferRow } from '../../ports/tables.ts';
 import { auditOf, type Caller, whileKeyHolds } from '../caller.ts';
 import type { Deps } from '../deps.ts';
+import { proofWrites } from '../rotation/hear.ts';
 import type { LinkSecrets } from '../sealing/link.ts';
 import { openSegment, readSegments } from '../sealing/segment-reader.ts';
 import { SegmentWriter } from '../sealing/segment-writer.ts';
@@ -42,6 +43,8 @@ export class ResumableIntake {
   #hash: RunningHash | null;
   #blob: BlobWriter | null = null;
   #offset: number;
+  /** Whether every full segment so far was handed to the blob store: where one was not, nothing behind it counts. */
+  #intact = true;
   /** Full segments in the blob store when this request began. */
   readonly #startIndex: number;
   #checkpointAt: number;
@@ -103,12 +106,15 @@ export class ResumableIntake {
     const segments = this.#writer.push(chunk);
     this.#offset += chunk.length;
     this.#hash?.update(chunk);
+    this.#intact = false;
     for (const piece of segments) await this.#put(piece);
+    this.#intact = true;
     if (options.mayCheckpoint) await this.#checkpointIfDue(segments.length > 0);
   }
 
-  /** Makes everything taken so far durable and tells the row so. */
+  /** Makes everything taken so far durable and tells the row so; what a fault of the store tore is abandoned. */
   async keep(): Promise<void> {
+    if (!this.#intact) return this.abandon();
     const tail = this.#writer.tail();
     await this.#blob?.sync();
     await this.#commitOffset(this.#offset, tail);
@@ -163,15 +169,20 @@ export class ResumableIntake {
       ? { kind: 'put', table: 'bodies', row: { transfer_id: ready.id, bytes: concatBytes(end), version: 1 } }
       : { kind: 'delete', table: 'bodies', key: ready.id };
     for (let holder = caller; ; ) {
+      const proof = await proofWrites(this.#deps, holder);
       const outcome = await store.commit([
         { kind: 'update', table: 'transfers', row: ready, expectVersion: this.#row.version },
         body,
         ...whileKeyHolds(holder),
+        ...proof.writes,
         auditOf(caller, nowMs, { action: 'transfer.sent', subject: ready.id, detail: { size: ready.size } }),
       ]);
-      if (outcome.ok) return ready;
+      if (outcome.ok) {
+        proof.committed();
+        return ready;
+      }
       const key = await stillValidKey(this.#deps, caller);
-      if (key.version === holder.key.version) throw preempted();
+      if (key.version === holder.key.version && !(await proof.moved())) throw preempted();
       holder = { ...caller, key };
     }
   }

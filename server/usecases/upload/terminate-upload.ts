@@ -2,7 +2,7 @@ import { type Caller, requireWriter } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { revokeTransfer } from '../transfer/revoke-transfer.ts';
-import { BodyIntake } from './body-intake.ts';
+import { discardUnfinished } from './dispose.ts';
 import { findUpload, uploadHoldName } from './find-upload.ts';
 
 /**
@@ -15,8 +15,9 @@ export async function terminateUpload(deps: Deps, caller: Caller, secretText: st
   const hold = await deps.active.hold(uploadHoldName(first.row));
   try {
     const { row } = await findUpload(deps, caller, secretText);
-    if (row.state === 'uploading') await BodyIntake.discardUnfinished(deps, row);
-    else if (row.state === 'ready' || row.state === 'claimed') await revokeTransfer(deps, caller, row.id);
+    if (row.state === 'uploading') {
+      if (!(await discardUnfinished(deps, row))) throw new FuselinkError('conflict', 'This upload moved on meanwhile.');
+    } else if (row.state === 'ready' || row.state === 'claimed') await revokeTransfer(deps, caller, row.id);
     else throw new FuselinkError('upload_gone', `This upload has ended: its file was ${row.state}.`);
   } finally {
     hold.release();
