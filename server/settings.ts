@@ -7,6 +7,7 @@ import {
   UPLOADS_IN_FLIGHT_MAX,
   UPLOADS_PER_WINDOW,
 } from '#sdk/protocol';
+import { type BlobSettings, type MetadataSettings, readBlobs, readMetadata } from './store-settings.ts';
 
 /** Everything FUSELINK_* says, checked. */
 export interface ServerSettings {
@@ -14,8 +15,8 @@ export interface ServerSettings {
   host: string;
   port: number;
   publicUrl: string | null;
-  metadata: { kind: 'sqlite'; path: string } | { kind: 'memory' };
-  blobs: { kind: 'disk'; folder: string } | { kind: 'memory'; bytesMax: number };
+  metadata: MetadataSettings;
+  blobs: BlobSettings;
   tls: { certFile: string; keyFile: string } | null;
   trustProxy: boolean;
   /** The keyring's file; null where FUSELINK_SECRET itself holds it. */
@@ -51,9 +52,15 @@ export const SETTINGS: readonly SettingDoc[] = [
   {
     name: 'FUSELINK_METADATA',
     fallback: 'sqlite:',
-    what: 'sqlite: (in the data folder), sqlite:/path/file.db or memory:',
+    what: 'sqlite: (in the data folder), sqlite:/path/file.db, memory:, or postgres://user:password@host/database for one node or several',
   },
-  { name: 'FUSELINK_BLOBS', fallback: 'disk:', what: 'disk: (in the data folder), disk:/path or memory:[bytes]' },
+  {
+    name: 'FUSELINK_BLOBS',
+    fallback: 'disk:',
+    what: 'disk: (in the data folder), disk:/path, memory:[bytes], or s3://bucket[/prefix]?endpoint=https://host[&region=…][&addressing=host]',
+  },
+  { name: 'FUSELINK_S3_KEY_ID', fallback: '', what: 'access key id for s3://' },
+  { name: 'FUSELINK_S3_SECRET', fallback: '', what: 'secret access key for s3://' },
   { name: 'FUSELINK_TLS_CERT', fallback: '', what: 'certificate file (PEM); with FUSELINK_TLS_KEY' },
   { name: 'FUSELINK_TLS_KEY', fallback: '', what: 'key file (PEM)' },
   {
@@ -125,8 +132,12 @@ export function readSettings(env: Record<string, string | undefined>): ServerSet
     host: said('FUSELINK_HOST'),
     port: whole('FUSELINK_PORT', 0, 65_535),
     publicUrl: publicUrl(text('FUSELINK_PUBLIC_URL'), problems),
-    metadata: metadata(said('FUSELINK_METADATA'), dataFolder, problems),
-    blobs: blobs(said('FUSELINK_BLOBS'), dataFolder, problems),
+    metadata: readMetadata(said('FUSELINK_METADATA'), dataFolder, problems),
+    blobs: readBlobs(
+      said('FUSELINK_BLOBS'),
+      { dataFolder, keyId: text('FUSELINK_S3_KEY_ID'), secret: text('FUSELINK_S3_SECRET') },
+      problems,
+    ),
     tls: tls(text('FUSELINK_TLS_CERT'), text('FUSELINK_TLS_KEY'), problems),
     trustProxy: flag('FUSELINK_TRUST_PROXY', said('FUSELINK_TRUST_PROXY'), problems),
     secret: text('FUSELINK_SECRET') || null,
@@ -141,6 +152,10 @@ export function readSettings(env: Record<string, string | undefined>): ServerSet
     resumableTtlMs: whole('FUSELINK_UPLOAD_TTL_SECONDS', 60, 31_536_000) * 1000,
     dialectPasswordLogin: flag('FUSELINK_DIALECT_PASSWORD_LOGIN', said('FUSELINK_DIALECT_PASSWORD_LOGIN'), problems),
   };
+  if (settings.metadata.kind === 'postgres' && settings.blobs.kind === 'memory')
+    problems.push(
+      'FUSELINK_BLOBS: expected s3: or disk: beside postgres:, got memory: (other nodes and the next start would miss the bytes)',
+    );
   // Bodies of every size stay in memory then; only metadata is written.
   if (settings.blobs.kind === 'memory') settings.inlineBodyBytesMax = 0;
   if (problems.length > 0) throw new SettingsError(problems.join('\n'));
@@ -169,22 +184,6 @@ function publicUrl(text: string, problems: string[]): string | null {
     return text.replace(/\/+$/, '');
   problems.push(`FUSELINK_PUBLIC_URL: expected http(s)://host[:port][/path], got "${text}"`);
   return null;
-}
-
-function metadata(text: string, dataFolder: string, problems: string[]): ServerSettings['metadata'] {
-  if (text === 'memory:') return { kind: 'memory' };
-  if (text.startsWith('sqlite:'))
-    return { kind: 'sqlite', path: resolve(text.slice(7) || `${dataFolder}/fuselink.db`) };
-  problems.push(`FUSELINK_METADATA: expected sqlite:, sqlite:/path/file.db or memory:, got "${text.split(':')[0]}:…"`);
-  return { kind: 'memory' };
-}
-
-function blobs(text: string, dataFolder: string, problems: string[]): ServerSettings['blobs'] {
-  if (text.startsWith('disk:')) return { kind: 'disk', folder: resolve(text.slice(5) || `${dataFolder}/blobs`) };
-  const memory = /^memory:(\d{0,15})$/.exec(text);
-  if (memory !== null) return { kind: 'memory', bytesMax: memory[1] ? Number(memory[1]) : 268_435_456 };
-  problems.push(`FUSELINK_BLOBS: expected disk:, disk:/path or memory:[bytes], got "${text.split(':')[0]}:…"`);
-  return { kind: 'memory', bytesMax: 0 };
 }
 
 function tls(certFile: string, keyFile: string, problems: string[]): ServerSettings['tls'] {

@@ -5,9 +5,15 @@ import { createMemoryStore } from './adapters/memory/metadata-store.ts';
 import { nodeClock } from './adapters/node/clock.ts';
 import { nodeCrypto } from './adapters/node/crypto.ts';
 import { nodeRandom } from './adapters/node/random.ts';
+import { type DatabaseClock, openDatabaseClock } from './adapters/postgres/clock.ts';
+import { openPostgresStore } from './adapters/postgres/metadata-store.ts';
+import { openS3Blobs } from './adapters/s3/blob-store.ts';
 import { joseTokens } from './adapters/sign-in/tokens.ts';
 import { otpauthTotp } from './adapters/sign-in/totp.ts';
 import { openSqliteStore } from './adapters/sqlite/metadata-store.ts';
+import { checkKeyring, hasKeyring } from './installation.ts';
+import type { BlobStore } from './ports/blob-store.ts';
+import type { MetadataStore } from './ports/metadata-store.ts';
 import { loadSecret } from './secret-file.ts';
 import { type ServerSettings, UPLOAD_WINDOW_MS } from './settings.ts';
 import type { Deps, Settings } from './usecases/deps.ts';
@@ -30,42 +36,81 @@ export interface Wired {
 
 /** Opens the stores the settings name and builds what every use case is given. */
 export async function wire(settings: ServerSettings, warn: Deps['warn']): Promise<Wired> {
-  const { metadata, blobs } = settings;
-  const dataExists = metadata.kind === 'sqlite' && existsSync(metadata.path);
-  const { keys, created } = loadSecret({
-    file: settings.secretFile,
-    inline: settings.secret,
-    dataExists,
-    random: nodeRandom,
-  });
-  const store = metadata.kind === 'sqlite' ? await openSqliteStore({ path: metadata.path }) : createMemoryStore();
-  const blobStore =
-    blobs.kind === 'disk'
-      ? await openDiskBlobs({ folder: blobs.folder })
-      : createMemoryBlobs({ bytesMax: blobs.bytesMax });
-  const deps: Deps = {
-    store,
-    blobs: blobStore,
-    clock: nodeClock,
-    random: nodeRandom,
-    crypto: nodeCrypto,
-    totp: otpauthTotp,
-    tokens: joseTokens,
-    keyring: createKeyring(keys, { crypto: nodeCrypto, random: nodeRandom }),
-    settings: useCaseSettings(settings),
-    active: new ActiveUploads(),
-    hashes: new HashCache(),
-    endings: new Endings(),
-    warn,
+  const { metadata } = settings;
+  // The keyring comes before a database file is made: a start that is refused leaves nothing behind.
+  const early = metadata.kind === 'postgres' ? null : readKeyring(settings, hasFile(metadata));
+  const opened: { close(): void | Promise<void> }[] = [];
+  const close = async () => {
+    for (const store of opened.reverse()) await store.close();
   };
-  return {
-    deps,
-    secretCreated: created,
-    async close() {
-      await blobStore.close();
-      await store.close();
-    },
-  };
+  try {
+    const store = await openMetadata(metadata);
+    opened.push(store);
+    const { keys, created } = early ?? readKeyring(settings, await hasKeyring(store));
+    const where = settings.secret === null ? settings.secretFile : 'FUSELINK_SECRET';
+    await checkKeyring(store, keys, { crypto: nodeCrypto, where });
+    const blobs = await openBlobs(settings.blobs);
+    opened.push(blobs);
+    let clock: Deps['clock'] = nodeClock;
+    if (metadata.kind === 'postgres') {
+      const databaseClock: DatabaseClock = await openDatabaseClock(metadata, warn);
+      opened.push(databaseClock);
+      clock = databaseClock;
+    }
+    const deps: Deps = {
+      store,
+      blobs,
+      clock,
+      random: nodeRandom,
+      crypto: nodeCrypto,
+      totp: otpauthTotp,
+      tokens: joseTokens,
+      keyring: createKeyring(keys, { crypto: nodeCrypto, random: nodeRandom }),
+      settings: useCaseSettings(settings),
+      active: new ActiveUploads(),
+      hashes: new HashCache(),
+      endings: new Endings(),
+      warn,
+    };
+    return { deps, secretCreated: created, close };
+  } catch (error) {
+    await close().catch(() => undefined);
+    throw error;
+  }
+}
+
+function hasFile(metadata: ServerSettings['metadata']): boolean {
+  return metadata.kind === 'sqlite' && existsSync(metadata.path);
+}
+
+function readKeyring(settings: ServerSettings, dataExists: boolean) {
+  return loadSecret({ file: settings.secretFile, inline: settings.secret, dataExists, random: nodeRandom });
+}
+
+async function openMetadata(metadata: ServerSettings['metadata']): Promise<MetadataStore> {
+  switch (metadata.kind) {
+    case 'sqlite':
+      return openSqliteStore({ path: metadata.path });
+    case 'postgres':
+      return openPostgresStore({ url: metadata.url });
+    case 'memory':
+      return createMemoryStore();
+  }
+}
+
+async function openBlobs(blobs: ServerSettings['blobs']): Promise<BlobStore> {
+  switch (blobs.kind) {
+    case 'disk':
+      return openDiskBlobs({ folder: blobs.folder });
+    case 's3':
+      return openS3Blobs({
+        ...blobs.location,
+        accessKeyId: blobs.accessKeyId,
+        secretAccessKey: blobs.secretAccessKey,
+      });
+    case 'memory':
+      return createMemoryBlobs({ bytesMax: blobs.bytesMax });
+  }
 }
 
 export function useCaseSettings(settings: ServerSettings): Settings {
@@ -81,6 +126,6 @@ export function useCaseSettings(settings: ServerSettings): Settings {
     behindProxy: settings.trustProxy,
     graceMs: settings.graceMs,
     dialectPasswordLogin: settings.dialectPasswordLogin,
-    singleNode: settings.metadata.kind !== 'memory' || settings.blobs.kind === 'memory',
+    singleNode: settings.metadata.kind !== 'postgres',
   };
 }

@@ -9,7 +9,9 @@ import { wire } from '../wiring.ts';
 export async function withStores<T>(act: (deps: Deps) => Promise<T>): Promise<T> {
   const settings = readSettings(process.env);
   if (settings.metadata.kind === 'memory') {
-    throw new Error('FUSELINK_METADATA=memory: has nothing that another process could work on; use sqlite:');
+    throw new Error(
+      'FUSELINK_METADATA=memory: has nothing that another process could work on; use sqlite: or postgres:',
+    );
   }
   const wired = await wire(settings, (message, error) => {
     process.stderr.write(`fuselink-server: ${message}: ${error instanceof Error ? error.message : String(error)}\n`);
