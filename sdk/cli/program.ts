@@ -3,6 +3,7 @@ import { commandHelp, programHelp } from './command.ts';
 import { doctor } from './commands/doctor.ts';
 import { key } from './commands/key.ts';
 import { keygen } from './commands/keygen.ts';
+import { open } from './commands/open.ts';
 import { receive } from './commands/receive.ts';
 import { record } from './commands/record.ts';
 import { send } from './commands/send.ts';
@@ -13,7 +14,7 @@ import { parseOptions } from './options.ts';
 import type { Terminal } from './terminal.ts';
 import { plain } from './terminal.ts';
 
-export const COMMANDS: readonly Command[] = [send, receive, watch, record, key, keygen, doctor];
+export const COMMANDS: readonly Command[] = [send, receive, watch, record, key, keygen, open, doctor];
 
 /** The program: words after its name → exit status. Writes only to `terminal`. */
 export async function runProgram(argv: string[], terminal: Terminal): Promise<ExitCode> {

@@ -7,7 +7,7 @@ import { keyFor } from '../key.ts';
 import type { Parsed } from '../options.ts';
 import { CONNECTION_OPTIONS, connectionOf, serverUrl, textOption, waitMs } from '../options.ts';
 import { UNSEAL_OPTIONS, unsealOptions } from '../seal-options.ts';
-import type { Terminal } from '../terminal.ts';
+import type { ProgressBar, Terminal } from '../terminal.ts';
 import { plain, progressBar, showBytes } from '../terminal.ts';
 import { complaint, errorJson } from './send.ts';
 
@@ -21,6 +21,13 @@ function receiver(parsed: Parsed, terminal: Terminal, unseal: UnsealOptions | un
   const client = createClient({ url: serverUrl(parsed, terminal), key: keyFor(parsed, terminal), ...connection });
   client.on('warning', ({ detail }) => bar.line(detail));
   return (url, options) => client.receive(url, options).finally(() => client.close());
+}
+
+/** What is known of the sender of an opened file. */
+export function openedLine(words: string | null): string {
+  return words === null
+    ? 'It was sealed end to end, and is not signed.'
+    : `It was sealed end to end. Signed by ${words}`;
 }
 
 async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
@@ -41,7 +48,6 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
       onProgress: (progress) => bar.update('receiving', progress),
       onRetry: ({ detail, waitMs: ms }) =>
         bar.line(`${detail}; trying again in ${Math.max(1, Math.round(ms / 1000))} s`),
-      ...connectionOf(parsed, terminal),
     });
     bar.clear();
     if (json) {
