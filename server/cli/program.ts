@@ -4,6 +4,7 @@ import { VERSION } from '../start.ts';
 import { accountCommand } from './account.ts';
 import { auditCommand } from './audit.ts';
 import { deviceCommand } from './device.ts';
+import { gatewayCommand } from './gateway.ts';
 import { keyCommand } from './key.ts';
 import { recipientCommand } from './recipient.ts';
 import { secretCommand } from './secret.ts';
@@ -29,11 +30,14 @@ Exit codes: 0 done, 1 failed, 2 not understood.`,
     accountCommand(),
     keyCommand(),
     deviceCommand(),
+    gatewayCommand(),
     recipientCommand(),
     auditCommand(),
     secretCommand(),
   ]) {
     command.addCommand(sub.copyInheritedSettings(command));
+    // Verbs below verbs were made before they could inherit anything.
+    for (const verb of sub.commands) verb.copyInheritedSettings(sub);
   }
   return command;
 }

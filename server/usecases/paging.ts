@@ -16,11 +16,16 @@ export function decodeCursor(
   try {
     const values: unknown = bytes === null ? null : JSON.parse(fromUtf8(bytes));
     const fits =
-      Array.isArray(values) && values.length === types.length && values.every((value, i) => typeof value === types[i]);
+      Array.isArray(values) && values.length === types.length && values.every((value, i) => fitsType(value, types[i]));
     if (fits) return values as (string | number)[];
   } catch {
     // Not JSON: told below like every other cursor that is not ours.
   }
   const detail = 'expected a cursor from the last page (next_cursor), got another text';
   throw new FuselinkError('invalid_field', `cursor: ${detail}.`, { errors: [{ field: 'cursor', detail }] });
+}
+
+/** Every number we page by is a whole one: a time, or a place in a chain. */
+function fitsType(value: unknown, type: 'string' | 'number' | undefined): boolean {
+  return type === 'number' ? Number.isSafeInteger(value) : typeof value === type;
 }

@@ -185,9 +185,9 @@ const handler = createHandler<undefined, GraphContext, GraphContext>({
   validationRules: [limitRule],
   parse: (source, options) => parse(source, { ...options, maxTokens: TOKENS_MAX }),
   formatError(error) {
-    // What is neither the client's nor a refusal of ours must not be told: it may quote a row.
-    const original = error instanceof GraphQLError ? error.originalError : error;
-    if (original === undefined || original === null || original instanceof GraphQLError) return error;
+    // What a resolver threw and is no refusal of ours must not be told: it may quote a row.
+    const thrown = error instanceof GraphQLError ? error.originalError : undefined;
+    if (thrown === undefined || thrown === null || thrown instanceof GraphQLError) return error;
     return new GraphQLError('Something went wrong on the server; nothing was half done.', {
       extensions: { code: 'internal' },
     });
