@@ -22,9 +22,13 @@ import {
   postReplace,
 } from './routes/auth.ts';
 import { getContent, postAck, postClaim } from './routes/claims.ts';
+import { DEVICE_ROTATION_ROUTES } from './routes/device-rotation.ts';
+import { DEVICE_SELF_ROUTES } from './routes/device-self.ts';
 import { getDevices, postDevices } from './routes/devices.ts';
+import { GATEWAY_ROUTES } from './routes/gateway.ts';
 import { getLink, headLink } from './routes/get-link.ts';
 import { deleteKey, getKeys, postKeys } from './routes/keys.ts';
+import { getPageAsset } from './routes/page-assets.ts';
 import { postUpload, putUpload } from './routes/post-upload.ts';
 import { RECIPIENT_ROUTES } from './routes/recipients.ts';
 import { getHealth, getOpenApi, getReady } from './routes/service.ts';
@@ -59,11 +63,15 @@ export const ROUTES: readonly RouteDef[] = [
   getTransfer,
   deleteTransfer,
   postReopen,
+  getPageAsset,
   getKeys,
   postKeys,
   deleteKey,
   getDevices,
   postDevices,
+  ...DEVICE_SELF_ROUTES,
+  ...DEVICE_ROTATION_ROUTES,
+  ...GATEWAY_ROUTES,
   ...RECIPIENT_ROUTES,
   getAccount,
   patchAccount,

@@ -62,7 +62,9 @@ function withReading(server: TestServer, tls: boolean, removeFolder: () => Promi
     async upload(length, options = {}) {
       const bytes = seededBytes(length, ++seed);
       const headers: Record<string, string> = { ...authorization, 'x-filename': 'reading.bin' };
-      for (const [name, value] of Object.entries(options)) headers[`x-${name.replaceAll('_', '-')}`] = value;
+      for (const [name, value] of Object.entries(options)) {
+        headers[`x-${name.replaceAll('_', '-')}`] = encodeURIComponent(value);
+      }
       const answer = await exchange(server.url, { method: 'POST', path: '/v1/upload', headers, body: bytes });
       if (answer.status !== 201) throw new Error(`upload refused: ${answer.body}`);
       return { ...(JSON.parse(answer.body.toString()) as UploadAnswer), bytes };
