@@ -7,6 +7,8 @@ export type UserId = Branded<'UserId'>;
 export type SessionId = Branded<'SessionId'>;
 export type KeyId = Branded<'KeyId'>;
 export type DeviceId = Branded<'DeviceId'>;
+/** A bridge on somebody's site, with a key of its own. */
+export type GatewayId = Branded<'GatewayId'>;
 export type RecipientId = Branded<'RecipientId'>;
 /** base64url(SHA-256("id" ‖ token)), 43 characters. Names a transfer; gives no access to its bytes. */
 export type TransferId = Branded<'TransferId'>;

@@ -9,6 +9,7 @@ import { authenticate } from '../usecases/key/authenticate.ts';
 import { uploadWindow } from '../usecases/upload/admission.ts';
 import { oneHeader } from './body/header-text.ts';
 import { clientAddress, publicUrlOf } from './client.ts';
+import { actingCaller, HEADER_ON_BEHALF } from './gateway-caller.ts';
 import { hasUnreadBody, lingerAfterAnswer } from './lingering-close.ts';
 import { asFuselinkError, problemAnswer } from './problem.ts';
 import type { Answer, HttpSettings, RequestContext, RouteDef } from './route.ts';
@@ -128,7 +129,10 @@ async function identifyCaller(life: Lifecycle): Promise<void> {
     xApiKey: oneHeader(headers['x-api-key']),
     sessionCookie: headers.cookie === undefined ? undefined : sessionCookieOf(life.req, publicUrl),
   });
-  life.caller = await authenticate(life.deps, said, clientAddress(life.req, life.http));
+  const caller = await authenticate(life.deps, said, clientAddress(life.req, life.http));
+  life.caller = caller;
+  const { operationId } = life.route.operation;
+  life.caller = await actingCaller(life.deps, caller, { operationId, onBehalf: oneHeader(headers[HEADER_ON_BEHALF]) });
   // A browser sends its cookie without being asked; what changes something must come from our own pages.
   if (life.caller.via === 'session' && method !== 'GET' && method !== 'HEAD') refuseCrossSite(life.req, publicUrl);
 }

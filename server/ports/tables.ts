@@ -1,9 +1,11 @@
 import type { KeyState, Role } from '#sdk/protocol';
 import type { AccountId, DeviceId, KeyId, RecipientId, TransferId } from '../domain/ids.ts';
+import { GATEWAY_TABLES, type GatewayTables } from './gateway-tables.ts';
 import { SIGN_IN_TABLES, type SignInTables } from './sign-in-tables.ts';
 import type { TableShape } from './table-shape.ts';
 import { TRANSFER_TABLES, type TransferRow } from './transfer-tables.ts';
 
+export type * from './gateway-tables.ts';
 export type * from './sign-in-tables.ts';
 export type * from './table-shape.ts';
 export type { ByteRanges, TransferRow } from './transfer-tables.ts';
@@ -138,7 +140,7 @@ export interface SigningKeyRow {
   version: number;
 }
 
-export interface Tables extends SignInTables {
+export interface Tables extends GatewayTables, SignInTables {
   accounts: AccountRow;
   api_keys: KeyRow;
   devices: DeviceRow;
@@ -275,5 +277,6 @@ export const TABLES: { readonly [T in TableName]: TableShape<Tables[T]> } = {
     indexes: [['account_id', 'removed_at_ms', 'created_at_ms', 'device_id']],
   },
   ...SIGN_IN_TABLES,
+  ...GATEWAY_TABLES,
   ...TRANSFER_TABLES,
 };

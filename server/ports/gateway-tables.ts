@@ -1,0 +1,50 @@
+import type { AccountId, DeviceId, GatewayId, KeyId } from '../domain/ids.ts';
+import type { TableShape } from './table-shape.ts';
+
+/** A bridge on somebody's site: one key, and the devices it may speak for. */
+export interface GatewayRow {
+  id: GatewayId;
+  account_id: AccountId;
+  name: string;
+  /** Its key; another one after `rekey`. */
+  key_id: KeyId;
+  created_at_ms: number;
+  version: number;
+}
+
+/** One device a gateway may speak for. */
+export interface GatewayDeviceRow {
+  /** `<gateway>/<device>`. */
+  id: string;
+  gateway_id: GatewayId;
+  device_id: DeviceId;
+  created_at_ms: number;
+  version: number;
+}
+
+export interface GatewayTables {
+  gateways: GatewayRow;
+  gateway_devices: GatewayDeviceRow;
+}
+
+export const GATEWAY_TABLES: { readonly [T in keyof GatewayTables]: TableShape<GatewayTables[T]> } = {
+  gateways: {
+    key: 'id',
+    columns: {
+      id: 'text',
+      account_id: 'text',
+      name: 'text',
+      key_id: 'text',
+      created_at_ms: 'int',
+      version: 'int',
+    },
+    unique: [['account_id', 'name'], ['key_id']],
+    indexes: [['account_id', 'created_at_ms', 'id']],
+  },
+  gateway_devices: {
+    key: 'id',
+    columns: { id: 'text', gateway_id: 'text', device_id: 'text', created_at_ms: 'int', version: 'int' },
+    unique: [],
+    indexes: [['gateway_id', 'id']],
+  },
+};
