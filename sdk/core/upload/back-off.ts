@@ -9,9 +9,9 @@ export interface BackOffRules {
  * `attempt` counts from 0; `random` is in [0, 1).
  */
 export function fullJitterMs(attempt: number, random: number, rules: BackOffRules): number {
-  // 2^30 base steps are past any cap; without the bound the power overflows to Infinity after weeks offline.
-  const steps = attempt > 30 ? 30 : attempt;
-  const wide = rules.msBase * 2 ** steps;
+  // Doubled no further than the cap, so that weeks offline do not overflow.
+  let wide = rules.msBase;
+  for (let i = 0; i < attempt && wide < rules.msMax; i++) wide *= 2;
   const ceiling = wide < rules.msMax ? wide : rules.msMax;
   return ceiling <= rules.msMin ? rules.msMin : Math.round(rules.msMin + random * (ceiling - rules.msMin));
 }

@@ -144,7 +144,7 @@ export interface Job {
   progressAtMs: number;
   /** Tries in a row that brought nothing. */
   attempts: number;
-  /** Bytes the last PATCH set out to send from `offsetBytes`; 0 when it was answered. */
+  /** The last PATCH got no answer: if the offset has not moved meanwhile, the next one is smaller. */
   brokenPatch: boolean;
   foreign: number;
   refusals: number;
