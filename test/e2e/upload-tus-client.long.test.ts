@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { startFlakyProxy } from '../support/flaky-proxy.ts';
-import { seededBytes, seededChance } from '../support/seeded-bytes.ts';
+import { seededChance } from '../support/seeded-bytes.ts';
 import { prepareAccount, startServerChild } from '../support/server-child.ts';
+import { digestOfFile, digestOfLink, writeSparseFile } from '../support/sparse-file.ts';
 import { temporaryFolder } from '../support/test-server.ts';
 import { tusClient } from '../support/tus.ts';
 import { tusJsUpload } from '../support/tus-js-upload.ts';
@@ -18,10 +17,7 @@ it('tus-js-client, unmodified, 1 GiB through a proxy that keeps dropping connect
   const data = `${folder.path}/data`;
   const { accountKey } = await prepareAccount(data);
   const path = join(folder.path, 'file.bin');
-  const file = await open(path, 'w');
-  for (let i = 0; i < 64; i++) await file.write(seededBytes(MIB, i), 0, MIB, i * 16 * MIB);
-  await file.truncate(SIZE);
-  await file.close();
+  await writeSparseFile(path, SIZE);
   const server = await startServerChild(data);
   const chance = seededChance(7);
   const proxy = await startFlakyProxy(server.port, () => ({ cutAfterUpBytes: MIB + chance.next(40 * MIB) }));
@@ -35,24 +31,11 @@ it('tus-js-client, unmodified, 1 GiB through a proxy that keeps dropping connect
     expect(proxy.cuts).toBeGreaterThan(20);
     const head = await tusClient(server, accountKey).head(new URL(location).pathname);
     const link = new URL(head.headers['fuselink-url'] ?? '').pathname;
-    expect(await digestOf(`${server.url}${link}`)).toBe(await digestOfFile(path));
-    expect(await server.peakRssBytes()).toBeLessThan(150_000_000);
+    expect(await digestOfLink(`${server.url}${link}`)).toEqual({ sha256: await digestOfFile(path), size: SIZE });
+    expect(await server.peakRssBytes()).toBeLessThan(150 * MIB);
   } finally {
     await proxy.close();
     await server.kill();
     await folder.remove();
   }
 });
-
-async function digestOf(url: string): Promise<string> {
-  const hash = createHash('sha256');
-  const response = await fetch(url, { headers: { 'user-agent': 'curl/8.0' } });
-  for await (const chunk of response.body ?? []) hash.update(chunk);
-  return hash.digest('hex');
-}
-
-async function digestOfFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: MIB })) hash.update(chunk);
-  return hash.digest('hex');
-}
