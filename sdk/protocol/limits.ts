@@ -89,3 +89,15 @@ export const SIGN_IN_WAIT_SECONDS_MAX = 3600;
 
 /** Users an account may have. */
 export const ACCOUNT_USERS_MAX = 100;
+
+/**
+ * Recovery of a device whose key cannot be trusted any more: R = SHA-256(RECOVERY_LABEL ‖ recovery secret, 32 bytes), and
+ * proof = HMAC-SHA-256(R, RECOVERY_PROOF_LABEL, device id, generation, base, fingerprint and SHA-256 of the new key, each
+ * behind a line feed), in hex.
+ */
+export const RECOVERY_LABEL = 'fuselink recovery v1';
+export const RECOVERY_PROOF_LABEL = 'fuselink recovery proof v1';
+export const RECOVERY_SECRET_BYTES = 32;
+
+/** The wrapping key of offers = HMAC-SHA-256(D, OFFER_WRAP_LABEL). */
+export const OFFER_WRAP_LABEL = 'fuselink wrap v1';

@@ -223,3 +223,91 @@ export interface SigningKeyAnswer extends KeyOnFile {
   device_id: string;
   device_name: string;
 }
+
+/** What a device is told of itself: `GET /v1/device`, and the answer to a status report. */
+export interface DeviceSelfAnswer {
+  device_id: string;
+  name: string;
+  /** The key this very request was made with. */
+  key: OwnKey;
+  rotation: OwnRotation;
+  limits: DeviceLimits;
+  server_time: string;
+}
+
+export interface OwnKey {
+  fingerprint: string;
+  state: KeyState;
+}
+
+/** A device's rotation as it is told of it. */
+export interface OwnRotation {
+  state: string;
+  generation: number;
+  wanted: { generation: number; base: string; source: 'self' | 'offer' | 'manual'; recovery: boolean } | null;
+  settled_generation: number | null;
+  recoverable_generation: number | null;
+}
+
+export interface DeviceLimits {
+  uploads: number;
+  upload_window_seconds: number;
+  status_reports: number;
+  file_bytes_max: number;
+}
+
+/** Answer to the registration of a staged key. */
+export interface RegistrationAnswer {
+  generation: number;
+  fingerprint: string;
+  /** `awaits-approval`: the device is quarantined, and an operator has to approve this fingerprint. */
+  state: 'registered' | 'awaits-approval';
+}
+
+/** How the key of a device stands, for people. */
+export interface RotationAnswer {
+  device_id: string;
+  state: string;
+  generation: number;
+  source: 'self' | 'offer' | 'manual';
+  active: string | null;
+  pending: string | null;
+  retiring: string | null;
+  incident: boolean;
+  campaign_id: string | null;
+  deadline_at: string | null;
+  pending_expires_at: string | null;
+  soak_until: string | null;
+  /** Keys that a quarantined device has staged, each waiting for an operator's word. */
+  proposals: ProposedKey[];
+  /** What the device last said of itself. */
+  reported: ReportedStatus | null;
+  limbo_since: string | null;
+}
+
+export interface ProposedKey {
+  generation: number;
+  fingerprint: string;
+}
+
+export interface ReportedStatus {
+  at: string;
+  phase: string;
+  boot: number;
+  sequence: number;
+}
+
+export interface StoryEvent {
+  at: string;
+  seq: number;
+  action: string;
+  sentence: string;
+}
+
+/** How a device's key came to be as it is: one sentence an event, oldest first. */
+export interface StoryAnswer {
+  device_id: string;
+  name: string;
+  now: string;
+  events: StoryEvent[];
+}

@@ -49,6 +49,8 @@ export interface RouteDef {
   path: string;
   /** `key`: needs a credential. `link`: whoever has the link. `none`: anybody. */
   auth: 'key' | 'link' | 'none';
+  /** Open to a device whose key is quarantined: its own calls, by which it is told so and stages another key. */
+  quarantined?: true;
   /** What a request body is; the handler reads it itself. */
   body: 'none' | 'json' | 'file';
   operation: Operation;

@@ -20,6 +20,10 @@ describe('schemas', () => {
     ['Key', 'KeyAnswer'],
     ['KeyCreated', 'KeyCreatedAnswer'],
     ['Device', 'DeviceAnswer'],
+    ['DeviceSelf', 'DeviceSelfAnswer'],
+    ['Registration', 'RegistrationAnswer'],
+    ['Rotation', 'RotationAnswer'],
+    ['Story', 'StoryAnswer'],
     ['Recipient', 'RecipientAnswer'],
     ['SigningKey', 'SigningKeyAnswer'],
   ])('%s: the document and the type %s → the same fields', (schema, type) => {

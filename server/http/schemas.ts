@@ -23,6 +23,12 @@ const userProperties = {
 
 const authenticator = { totp_uri: text, recovery_codes: { type: 'array', items: text } };
 
+const keyState = { enum: ['active', 'pending', 'retiring', 'quarantined', 'revoked'] } as const;
+const rotationState = {
+  enum: ['IDLE', 'WANTED', 'MINTED', 'PROVEN', 'OVERDUE', 'QUARANTINED', 'LOST', 'GONE'],
+} as const;
+const rotationSource = { enum: ['self', 'offer', 'manual'] } as const;
+
 const keyProperties = {
   id: text,
   kind: { enum: ['account', 'device', 'gateway'] },
@@ -30,7 +36,7 @@ const keyProperties = {
   prefix: text,
   fingerprint: text,
   role,
-  state: { enum: ['active', 'pending', 'retiring', 'quarantined', 'revoked'] },
+  state: keyState,
   device_id: orNull(text),
   created_at: time,
   last_used_at: orNull(time),
@@ -157,6 +163,44 @@ export const SCHEMAS: Record<string, object> = {
   }),
   Recipient: object({ id: text, email: text, ...keyOnFile }),
   SigningKey: object({ device_id: text, device_name: text, ...keyOnFile }),
+  DeviceSelf: object({
+    device_id: text,
+    name: text,
+    key: object({ fingerprint: text, state: keyState }),
+    rotation: object({
+      state: rotationState,
+      generation: whole,
+      wanted: orNull(object({ generation: whole, base: text, source: rotationSource, recovery: flag })),
+      settled_generation: orNull(whole),
+      recoverable_generation: orNull(whole),
+    }),
+    limits: object({ uploads: whole, upload_window_seconds: whole, status_reports: whole, file_bytes_max: whole }),
+    server_time: time,
+  }),
+  Registration: object({ generation: whole, fingerprint: text, state: { enum: ['registered', 'awaits-approval'] } }),
+  Rotation: object({
+    device_id: text,
+    state: rotationState,
+    generation: whole,
+    source: rotationSource,
+    active: orNull(text),
+    pending: orNull(text),
+    retiring: orNull(text),
+    incident: flag,
+    campaign_id: orNull(text),
+    deadline_at: orNull(time),
+    pending_expires_at: orNull(time),
+    soak_until: orNull(time),
+    proposals: { type: 'array', items: object({ generation: whole, fingerprint: text }) },
+    reported: orNull(object({ at: time, phase: text, boot: whole, sequence: whole })),
+    limbo_since: orNull(time),
+  }),
+  Story: object({
+    device_id: text,
+    name: text,
+    now: text,
+    events: { type: 'array', items: object({ at: time, seq: whole, action: text, sentence: text }) },
+  }),
   Problem: object(
     {
       type: text,

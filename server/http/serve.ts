@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { formatRotationTold, HEADER_DEVICE, HEADER_ROTATION, parseDevicePosition } from '#sdk/protocol';
 import { readCredential } from '../domain/credential/credential-header.ts';
 import { auditRefused } from '../usecases/audit/refusals.ts';
-import type { Caller } from '../usecases/caller.ts';
+import { type Caller, refuseQuarantined } from '../usecases/caller.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { FuselinkError } from '../usecases/error.ts';
 import { authenticate } from '../usecases/key/authenticate.ts';
+import { afterDeviceRequest } from '../usecases/rotation/hear.ts';
 import { uploadWindow } from '../usecases/upload/admission.ts';
 import { oneHeader } from './body/header-text.ts';
 import { clientAddress, publicUrlOf } from './client.ts';
@@ -129,7 +131,8 @@ async function identifyCaller(life: Lifecycle): Promise<void> {
     xApiKey: oneHeader(headers['x-api-key']),
     sessionCookie: headers.cookie === undefined ? undefined : sessionCookieOf(life.req, publicUrl),
   });
-  const caller = await authenticate(life.deps, said, clientAddress(life.req, life.http));
+  const position = parseDevicePosition(oneHeader(headers[HEADER_DEVICE]) ?? '');
+  const caller = await authenticate(life.deps, said, clientAddress(life.req, life.http), position);
   life.caller = caller;
   const { operationId } = life.route.operation;
   life.caller = await actingCaller(life.deps, caller, { operationId, onBehalf: oneHeader(headers[HEADER_ON_BEHALF]) });
@@ -154,6 +157,7 @@ async function callHandler(life: Lifecycle): Promise<void> {
     from: clientAddress(req, http),
     publicUrl: publicUrlOf(req, http),
   };
+  if (route.quarantined !== true && life.caller !== null) refuseQuarantined(life.caller);
   life.answer = await route.handle(context);
 }
 
@@ -165,6 +169,7 @@ async function writeAnswer(life: Lifecycle, answer: Answer): Promise<void> {
     const window = await uploadWindow(deps, caller);
     res.setHeader('ratelimit', `"uploads";r=${window.remaining};t=${window.resetSeconds}`);
   }
+  if (caller !== null) await tellDevice(life, caller);
   const text = answer.json === undefined ? (answer.text ?? '') : JSON.stringify(answer.json);
   const type = answer.json === undefined ? answer.type : 'application/json; charset=utf-8';
   if (type !== undefined) res.setHeader('content-type', type);
@@ -175,6 +180,19 @@ async function writeAnswer(life: Lifecycle, answer: Answer): Promise<void> {
   if (hasUnreadBody(req)) lingerAfterAnswer(req, res);
   res.writeHead(answer.status);
   res.end(bodiless ? undefined : text);
+}
+
+/**
+ * Every answer to a device says what the server wants of its key, so that one that only uploads learns of it. Where the
+ * store cannot say, the answer goes out without: the device hears it the next time.
+ */
+async function tellDevice({ res, deps }: Lifecycle, caller: Caller): Promise<void> {
+  try {
+    const told = formatRotationTold(await afterDeviceRequest(deps, caller));
+    if (told !== '') res.setHeader(HEADER_ROTATION, told);
+  } catch (error) {
+    deps.warn('what a device is to be told could not be read', error);
+  }
 }
 
 /** What Node could not even parse as a request, or what broke in the middle: answered while the socket still can. */

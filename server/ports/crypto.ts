@@ -10,6 +10,8 @@ export interface Crypto {
   seal(options: { key: Uint8Array; nonce: Uint8Array; aad: Uint8Array; plaintext: Uint8Array }): Uint8Array;
   /** The plaintext, or null where anything was altered. */
   open(options: { key: Uint8Array; nonce: Uint8Array; aad: Uint8Array; sealed: Uint8Array }): Uint8Array | null;
+  /** AES-256 key wrap [RFC 3394] with the default initial value. `kek` 32 bytes; `key` a multiple of 8 bytes, 16 or more. */
+  wrapKey(kek: Uint8Array, key: Uint8Array): Uint8Array;
   /** Constant-time; false for different lengths. */
   equal(a: Uint8Array, b: Uint8Array): boolean;
 }

@@ -35,6 +35,7 @@ export function keyRow(number: number, over: Partial<KeyRow> = {}): KeyRow {
     created_at_ms: 1_000 + number,
     last_used_at_ms: null,
     revoked_at_ms: null,
+    sealed_device_secret: null,
     version: 1,
     ...over,
   } as KeyRow;

@@ -1,11 +1,14 @@
 import type { KeyState, Role } from '#sdk/protocol';
 import type { AccountId, DeviceId, KeyId, RecipientId, TransferId } from '../domain/ids.ts';
 import { GATEWAY_TABLES, type GatewayTables } from './gateway-tables.ts';
+import { ROTATION_TABLES, type RotationTables } from './rotation-tables.ts';
 import { SIGN_IN_TABLES, type SignInTables } from './sign-in-tables.ts';
 import type { TableShape } from './table-shape.ts';
 import { TRANSFER_TABLES, type TransferRow } from './transfer-tables.ts';
 
 export type * from './gateway-tables.ts';
+export type * from './gateway-tables.ts';
+export type * from './rotation-tables.ts';
 export type * from './sign-in-tables.ts';
 export type * from './table-shape.ts';
 export type { ByteRanges, TransferRow } from './transfer-tables.ts';
@@ -25,6 +28,10 @@ export interface AccountSettings {
   quota_bytes?: number;
   /** Uploads that are not sealed end to end are refused. */
   require_sealed?: boolean;
+  /** A suspicion that a device's key was copied quarantines the device by itself. */
+  alarms_quarantine?: boolean;
+  /** No rotation of any device mints a key: everything that moves keys stands still, and nothing is lost. */
+  rotations_paused?: boolean;
 }
 
 export interface KeyRow {
@@ -45,6 +52,11 @@ export interface KeyRow {
   created_at_ms: number;
   last_used_at_ms: number | null;
   revoked_at_ms: number | null;
+  /**
+   * D = HMAC-SHA-256(key, "fuselink device v1"), sealed under FUSELINK_SECRET: what offers are wrapped and requests signed
+   * with. Device keys only, from when they are minted or first seen.
+   */
+  sealed_device_secret: Uint8Array | null;
   version: number;
 }
 
@@ -140,7 +152,7 @@ export interface SigningKeyRow {
   version: number;
 }
 
-export interface Tables extends GatewayTables, SignInTables {
+export interface Tables extends GatewayTables, SignInTables, RotationTables {
   accounts: AccountRow;
   api_keys: KeyRow;
   devices: DeviceRow;
@@ -178,12 +190,14 @@ export const TABLES: { readonly [T in TableName]: TableShape<Tables[T]> } = {
       created_at_ms: 'int',
       last_used_at_ms: 'int?',
       revoked_at_ms: 'int?',
+      sealed_device_secret: 'bytes?',
       version: 'int',
     },
     unique: [['hash']],
     indexes: [
       ['account_id', 'created_at_ms', 'id'],
       ['device_id', 'state'],
+      ['device_id', 'fingerprint'],
     ],
     rising: ['last_used_at_ms'],
   },
@@ -234,7 +248,7 @@ export const TABLES: { readonly [T in TableName]: TableShape<Tables[T]> } = {
       version: 'int',
     },
     unique: [['chain', 'seq']],
-    indexes: [],
+    indexes: [['chain', 'subject', 'seq']],
   },
   facts: {
     key: 'id',
@@ -279,4 +293,5 @@ export const TABLES: { readonly [T in TableName]: TableShape<Tables[T]> } = {
   ...SIGN_IN_TABLES,
   ...GATEWAY_TABLES,
   ...TRANSFER_TABLES,
+  ...ROTATION_TABLES,
 };

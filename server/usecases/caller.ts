@@ -1,5 +1,6 @@
 import type { Role } from '#sdk/protocol';
 import type { AccountId, DeviceId, KeyId, SessionId, Subject, UserId } from '../domain/ids.ts';
+import type { Alarm, KeyUse, Position } from '../domain/rotation/index.ts';
 import type { AuditWrite, Write } from '../ports/metadata-store.ts';
 import type { KeyRow } from '../ports/tables.ts';
 import { FuselinkError } from './error.ts';
@@ -20,8 +21,20 @@ export interface Caller {
   mayCreateKeys?: boolean;
   /** The sign-in behind a cookie or JWT. */
   session?: CallerSession;
+  /** A device's own key: what this request says of the device, noted in as the request goes on. */
+  device?: DeviceContact;
   /** Address the request came from, for the audit. */
   from: string;
+}
+
+export interface DeviceContact {
+  /** `report`: the key is quarantined, and only the device's own calls are open to it. */
+  use: KeyUse;
+  /** Null where the device does not say. */
+  position: Position | null;
+  /** The request has moved, or may have moved, the device's rotation. */
+  committed: boolean;
+  alarms: Alarm[];
 }
 
 export interface CallerSession {
@@ -74,8 +87,19 @@ export function whileKeyHolds(caller: Caller): Write[] {
   return [{ kind: 'expect', table: 'api_keys', key: caller.key.id, version: caller.key.version }];
 }
 
+/** Throws `key_quarantined` for a device whose key is: it may report, learn its state and stage another key. */
+export function refuseQuarantined(caller: Caller): void {
+  if (caller.device?.use !== 'report') return;
+  throw new FuselinkError(
+    'key_quarantined',
+    `The key with the fingerprint ${caller.key.fingerprint} is quarantined: only /v1/device is open to it. Keep the data.`,
+    { fingerprint: caller.key.fingerprint },
+  );
+}
+
 /** Throws `role_insufficient` for who may only look. */
 export function requireWriter(caller: Caller): void {
+  refuseQuarantined(caller);
   if (caller.role === 'auditor') {
     throw new FuselinkError(
       'role_insufficient',

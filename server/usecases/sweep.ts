@@ -2,6 +2,7 @@ import { sweep } from '../domain/transfer/ending.ts';
 import type { Condition } from '../ports/metadata-store.ts';
 import type { TransferRow } from '../ports/tables.ts';
 import type { Deps } from './deps.ts';
+import { tickRotations } from './rotation/ticks.ts';
 import { clearAway, deleteBlob, dropBytes } from './upload/dispose.ts';
 
 /** Rows looked at in one go: a sweep must not hold up requests. */

@@ -5,6 +5,8 @@ const GCM = 'aes-256-gcm';
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+/** [RFC 3394 §2.2.3.1] */
+const WRAP_INITIAL_VALUE = new Uint8Array(8).fill(0xa6);
 
 /** The port's primitives from node:crypto (OpenSSL), all synchronous. */
 export const nodeCrypto: Crypto = {
@@ -60,6 +62,13 @@ export const nodeCrypto: Crypto = {
       return null;
     }
     return plain(plaintext);
+  },
+
+  wrapKey(kek, key) {
+    if (kek.byteLength !== KEY_BYTES)
+      throw new RangeError(`expected a wrapping key of 32 bytes, came ${kek.byteLength}`);
+    const cipher = createCipheriv('id-aes256-wrap', kek, WRAP_INITIAL_VALUE);
+    return plain(Buffer.concat([cipher.update(key), cipher.final()]));
   },
 
   equal(a, b) {

@@ -99,6 +99,16 @@ describe('node crypto', () => {
   });
 });
 
+describe('node crypto, key wrap', () => {
+  it('wrapKey: RFC 3394 §4.6 (256 bits under 256 bits) → its 40 bytes', () => {
+    const kek = hex('000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f');
+    const key = hex('00112233445566778899aabbccddeeff000102030405060708090a0b0c0d0e0f');
+    const wrapped = '28c9f404c4b810f4cbccb35cfb87f8263f5786e2d80ed326cbc7f0e71a99f43bfb988b9b7a02dd21';
+    expect(toHex(nodeCrypto.wrapKey(kek, key))).toBe(wrapped);
+    expect(() => nodeCrypto.wrapKey(kek.subarray(1), key)).toThrow('expected a wrapping key of 32 bytes, came 31');
+  });
+});
+
 describe('node random', () => {
   it('counts small, large, none → that many bytes, never the same twice, never shared memory', () => {
     const random = createNodeRandom();

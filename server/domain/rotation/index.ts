@@ -1,3 +1,5 @@
+export * from './invariants.ts';
+export * from './story.ts';
 export * from './table.ts';
 export * from './telling.ts';
 export * from './transition.ts';

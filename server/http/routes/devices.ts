@@ -42,8 +42,9 @@ export const postDevices: RouteDef = {
           device: { $ref: '#/components/schemas/Device' },
           device_id: { type: 'string' },
           api_key: { type: 'string' },
+          recovery_secret: { type: 'string' },
         },
-        required: ['device', 'device_id', 'api_key'],
+        required: ['device', 'device_id', 'api_key', 'recovery_secret'],
       }),
     },
     errors: [
@@ -62,12 +63,12 @@ export const postDevices: RouteDef = {
       tags: { type: 'strings' },
       groups: { type: 'strings' },
     });
-    const { device, key } = await enrolDevice(deps, caller, {
+    const { device, key, recoverySecret } = await enrolDevice(deps, caller, {
       name: String(body.name),
       profile: body.profile as string | undefined,
       tags: body.tags as string[] | undefined,
       groups: body.groups as string[] | undefined,
     });
-    return { status: 201, json: { device, device_id: device.id, api_key: key } };
+    return { status: 201, json: { device, device_id: device.id, api_key: key, recovery_secret: recoverySecret } };
   },
 };

@@ -1,5 +1,13 @@
-import { DEVICE_NAME_CHARS_MAX, type DeviceAnswer, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX } from '#sdk/protocol';
+import {
+  DEVICE_NAME_CHARS_MAX,
+  type DeviceAnswer,
+  PAGE_ROWS_DEFAULT,
+  PAGE_ROWS_MAX,
+  RECOVERY_SECRET_BYTES,
+} from '#sdk/protocol';
+import { toHex } from '../../domain/base64url.ts';
 import type { DeviceId } from '../../domain/ids.ts';
+import { enrolled } from '../../domain/rotation/index.ts';
 import type { DeviceRow } from '../../ports/tables.ts';
 import { auditOf, type Caller, requireManagement, requireWriter } from '../caller.ts';
 import type { Deps } from '../deps.ts';
@@ -7,6 +15,8 @@ import { FuselinkError } from '../error.ts';
 import { mintKey } from '../key/mint-key.ts';
 import { newId } from '../new-id.ts';
 import { decodeCursor, encodeCursor } from '../paging.ts';
+import { newRecord } from '../rotation/record.ts';
+import { sealRecovery } from '../rotation/recover.ts';
 
 export interface EnrolDevice {
   name: string;
@@ -15,12 +25,12 @@ export interface EnrolDevice {
   groups?: string[] | undefined;
 }
 
-/** A new device and its first key, shown once. Throws `conflict` where the account has a device of this name. */
+/** A new device with its first key and its recovery secret, both shown once. Throws `conflict` where the account has a device of this name. */
 export async function enrolDevice(
   deps: Deps,
   caller: Caller,
   what: EnrolDevice,
-): Promise<{ device: DeviceAnswer; key: string }> {
+): Promise<{ device: DeviceAnswer; key: string; recoverySecret: string }> {
   requireManagement(caller);
   requireWriter(caller);
   const device: DeviceRow = {
@@ -41,8 +51,16 @@ export async function enrolDevice(
     name: device.name,
     role: 'operator',
   });
+  const recoverySecret = deps.random.bytes(RECOVERY_SECRET_BYTES);
+  const rotation = newRecord({
+    deviceId: device.id,
+    accountId: caller.accountId,
+    rotation: enrolled(row.fingerprint, row.generation),
+    sealedRecovery: sealRecovery(deps, device.id, recoverySecret),
+  });
   const outcome = await deps.store.commit([
     { kind: 'insert', table: 'devices', row: device },
+    { kind: 'insert', table: 'rotations', row: rotation },
     { kind: 'insert', table: 'api_keys', row },
     auditOf(caller, deps.clock.nowMs(), {
       action: 'device.enrolled',
@@ -51,7 +69,7 @@ export async function enrolDevice(
     }),
   ]);
   if (!outcome.ok) throw new FuselinkError('conflict', `name: there is a device called "${device.name}" already.`);
-  return { device: deviceAnswer(device), key };
+  return { device: deviceAnswer(device), key, recoverySecret: toHex(recoverySecret) };
 }
 
 export function deviceAnswer(row: DeviceRow): DeviceAnswer {

@@ -1,10 +1,16 @@
+import { type DevicePosition, HEADER_ROTATION, KEY_PDM_PREFIX, KEY_PREFIX_CHARS } from '#sdk/protocol';
+import { fromUtf8 } from '../../domain/base64url.ts';
+import { keyHex } from '../../domain/credential/api-key.ts';
 import type { CredentialOutcome } from '../../domain/credential/credential-header.ts';
 import type { Subject } from '../../domain/ids.ts';
+import { judgeKey } from '../../domain/rotation/index.ts';
 import type { KeyRow } from '../../ports/tables.ts';
 import { callerOfSession, findSession } from '../auth/sessions.ts';
 import type { Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
+import { sealDeviceSecret } from '../device/device-secret.ts';
 import { FuselinkError } from '../error.ts';
+import { hearRevoked } from '../rotation/revoked.ts';
 import { fingerprintOfKey, hashOfKey } from './mint-key.ts';
 
 /** Uses of one revoked key that are written to the audit: a device that lost contact would knock for ever. */
@@ -15,7 +21,12 @@ const REVOKED_USES_WINDOW_MS = 3_600_000;
  * Who a credential stands for, read from the store on every request: a key revoked or a session ended a moment ago,
  * on any node, is refused now. Throws the 401 that tells whoever holds the credential what is wrong with it.
  */
-export async function authenticate(deps: Deps, said: CredentialOutcome, from: string): Promise<Caller> {
+export async function authenticate(
+  deps: Deps,
+  said: CredentialOutcome,
+  from: string,
+  position: DevicePosition | null = null,
+): Promise<Caller> {
   if (!said.ok) throw new FuselinkError(said.code, said.detail);
   const { credential, beside } = said;
   if (credential.kind !== 'key') {
@@ -35,19 +46,57 @@ export async function authenticate(deps: Deps, said: CredentialOutcome, from: st
       fingerprint,
     });
   }
-  return callerOfKey(deps, key, from);
+  return callerOfKey(deps, await firstSight(deps, key, credential.bytes), from, position);
+}
+
+/**
+ * A key that a device made itself was registered by its digest alone: when it is first seen, its device secret is sealed,
+ * and its fingerprint must be the one it was registered under.
+ */
+async function firstSight(deps: Deps, key: KeyRow, bytes: Uint8Array): Promise<KeyRow> {
+  if (key.device_id === null || key.sealed_device_secret !== null || key.state === 'revoked') return key;
+  const fingerprint = fingerprintOfKey(deps.crypto, bytes);
+  if (fingerprint !== key.fingerprint) {
+    throw new FuselinkError('key_unknown', `No API key with the fingerprint ${fingerprint} is known here.`, {
+      fingerprint,
+    });
+  }
+  const seen: KeyRow = {
+    ...key,
+    prefix: key.prefix === '' ? shownForm(bytes).slice(0, KEY_PREFIX_CHARS) : key.prefix,
+    sealed_device_secret: sealDeviceSecret(deps, key.device_id, bytes),
+    version: key.version + 1,
+  };
+  const outcome = await deps.store.commit([
+    { kind: 'update', table: 'api_keys', row: seen, expectVersion: key.version },
+  ]);
+  if (outcome.ok) return seen;
+  return (await deps.store.get('api_keys', { id: key.id })) ?? key;
+}
+
+/** A key as people see it: the pdm_ form is its own 32 characters, every other one is hex. */
+function shownForm(bytes: Uint8Array): string {
+  const text = fromUtf8(bytes);
+  return text.startsWith(KEY_PDM_PREFIX) ? text : keyHex(bytes);
 }
 
 /** The caller a valid key stands for; throws `key_revoked` for one that no longer is. */
-export async function callerOfKey(deps: Deps, key: KeyRow, from: string): Promise<Caller> {
+export async function callerOfKey(
+  deps: Deps,
+  key: KeyRow,
+  from: string,
+  position: DevicePosition | null = null,
+): Promise<Caller> {
   const nowMs = deps.clock.nowMs();
-  if (key.state === 'revoked') {
+  const verdict = judgeKey({ fingerprint: key.fingerprint, state: key.state, validFromMs: null }, nowMs);
+  if (!verdict.ok) {
     await auditRevokedUse(deps, key, { from, nowMs });
+    const told = await hearRevoked(deps, key, { from, position });
     const when = key.revoked_at_ms === null ? 'earlier' : new Date(key.revoked_at_ms).toISOString();
     throw new FuselinkError(
       'key_revoked',
       `The API key with the fingerprint ${key.fingerprint} was revoked at ${when}.`,
-      { fingerprint: key.fingerprint },
+      { fingerprint: key.fingerprint, ...(told === '' ? {} : { headers: { [HEADER_ROTATION]: told } }) },
     );
   }
   deps.store.touch('api_keys', key.id, 'last_used_at_ms', nowMs);
@@ -62,6 +111,7 @@ export async function callerOfKey(deps: Deps, key: KeyRow, from: string): Promis
     via: 'key',
     mayManage: account?.settings.keys_may_manage === true && key.role !== 'auditor',
     from,
+    ...(key.kind === 'device' ? { device: { use: verdict.use, position, committed: false, alarms: [] } } : {}),
   };
 }
 

@@ -11,11 +11,15 @@ import {
 import { isAtMost } from '../../domain/auth/roles.ts';
 import type { KeyId } from '../../domain/ids.ts';
 import { isWellFormed } from '../../domain/upload/filename.ts';
+import type { Write } from '../../ports/metadata-store.ts';
 import type { KeyRow } from '../../ports/tables.ts';
 import { auditOf, type Caller, requireAccountKey, requireManagement, requireWriter } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { decodeCursor, encodeCursor } from '../paging.ts';
+import { decideRotation } from '../rotation/decide.ts';
+import { authorOf } from '../rotation/hear.ts';
+import { loadRotation } from '../rotation/record.ts';
 import { decideAndCommit } from '../store-helpers.ts';
 import { burnUnread } from './burn-unread.ts';
 import { type MintKey, mintKey } from './mint-key.ts';
@@ -146,6 +150,7 @@ export async function revokeKey(
       throw new FuselinkError('not_found', 'There is no such key.');
     const nowMs = deps.clock.nowMs();
     if (row.state === 'revoked') return { answer: { row, already: true }, writes: [] };
+    if (row.kind === 'device') return revokeOfDevice(deps, caller, row);
     if (row.id === caller.key.id && caller.via !== 'operator' && what.confirmLast !== true)
       await refuseLockOut(deps, caller);
     const next: KeyRow = { ...row, state: 'revoked', revoked_at_ms: nowMs, version: row.version + 1 };
@@ -165,6 +170,41 @@ export async function revokeKey(
     throw new FuselinkError('key_already_revoked', `This key was already revoked at ${when}.${also}`);
   }
   return { ...keyAnswer(row), ...(await sentWith(deps, caller, row.id)), burned };
+}
+
+/**
+ * A device's key goes by way of its rotation, which must never name a key that is not accepted: the pending one ends its
+ * rotation, the active one is the device's last, and the device is lost until somebody provisions it.
+ */
+async function revokeOfDevice(
+  deps: Deps,
+  caller: Caller,
+  row: KeyRow,
+): Promise<{ answer: { row: KeyRow; already: boolean }; writes: Write[] }> {
+  if (row.device_id === null) throw new Error(`device key ${row.id} has no device`);
+  const loaded = await loadRotation(deps, { id: row.device_id, accountId: row.account_id });
+  const { pending, retiring } = loaded.record.rotation;
+  if (row.fingerprint === retiring) {
+    throw new FuselinkError(
+      'rotation_state_conflict',
+      'This is the old key of a rotation that is proven: it is revoked as soon as the device is heard again. Quarantine the device to stop it now.',
+    );
+  }
+  const { outcome, writes } = await decideRotation(
+    deps,
+    loaded,
+    row.fingerprint === pending ? { kind: 'abort' } : { kind: 'lose', reason: 'its key was revoked' },
+    { author: authorOf(caller) },
+  );
+  if (outcome.kind !== 'moved') throw new Error(`the rotation of ${row.device_id} does not know the key ${row.id}`);
+  const nowMs = deps.clock.nowMs();
+  const revoked: KeyRow = { ...row, state: 'revoked', revoked_at_ms: nowMs, version: row.version + 1 };
+  const entry = auditOf(caller, nowMs, {
+    action: 'key.revoked',
+    subject: row.id,
+    detail: { fingerprint: row.fingerprint },
+  });
+  return { answer: { row: revoked, already: false }, writes: [...writes, entry] };
 }
 
 async function refuseLockOut(deps: Deps, caller: Caller): Promise<void> {

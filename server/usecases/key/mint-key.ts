@@ -5,6 +5,7 @@ import type { AccountId, DeviceId, KeyId } from '../../domain/ids.ts';
 import type { Crypto } from '../../ports/crypto.ts';
 import type { KeyRow } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
+import { sealDeviceSecret } from '../device/device-secret.ts';
 import { newId } from '../new-id.ts';
 
 /** base64url(SHA-256(key bytes)): what the server keeps of a key. */
@@ -48,6 +49,7 @@ export function mintKey(deps: Deps, what: MintKey): { row: KeyRow; key: string }
     created_at_ms: deps.clock.nowMs(),
     last_used_at_ms: null,
     revoked_at_ms: null,
+    sealed_device_secret: what.deviceId === null ? null : sealDeviceSecret(deps, what.deviceId, bytes),
     version: 1,
   };
   return { row, key: text };

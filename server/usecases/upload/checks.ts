@@ -38,6 +38,13 @@ function sameHex(a: string, b: string): boolean {
 /** The caller's key as it is now; throws `key_revoked` where it was revoked since the request began. */
 export async function stillValidKey(deps: Deps, caller: Caller): Promise<Caller['key']> {
   const key = await deps.store.get('api_keys', { id: caller.key.id });
+  if (key !== null && key.state === 'quarantined') {
+    throw new FuselinkError(
+      'key_quarantined',
+      'This API key was quarantined while the upload was on its way; it was not accepted. Keep the data.',
+      { fingerprint: caller.key.fingerprint },
+    );
+  }
   if (key !== null && key.state !== 'revoked') return key;
   throw new FuselinkError(
     'key_revoked',

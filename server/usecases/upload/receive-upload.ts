@@ -6,6 +6,7 @@ import type { TransferRow } from '../../ports/tables.ts';
 import { auditOf, type Caller, requireWriter, whileKeyHolds } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
+import { proofWrites } from '../rotation/hear.ts';
 import { linkSecrets, TOKEN_BYTES } from '../sealing/link.ts';
 import { openMeta } from '../sealing/transfer-meta.ts';
 import { limitExceeded, refuseOversize, takePlace, uploadWindow, uploadWindowId } from './admission.ts';
@@ -110,12 +111,17 @@ async function receiveNew(
     };
     const { uploadsPerWindow, uploadWindowMs } = deps.settings;
     for (let holder = caller; ; ) {
+      const proof = await proofWrites(deps, holder);
       const outcome = await intake.commit(ready, [
         ...whileKeyHolds(holder),
+        ...proof.writes,
         { kind: 'take', id: uploadWindowId(caller), atMs: nowMs, windowMs: uploadWindowMs, max: uploadsPerWindow },
         auditOf(caller, nowMs, { action: 'transfer.sent', subject: row.id, detail: { size: ready.size } }),
       ]);
-      if (outcome.ok) return uploadResult(deps, outcome.row, secrets.token, false);
+      if (outcome.ok) {
+        proof.committed();
+        return uploadResult(deps, outcome.row, secrets.token, false);
+      }
       if (outcome.reason === 'window-full') throw limitExceeded(deps, await uploadWindow(deps, caller));
       const first = outcome.reason === 'exists' && key !== null ? await findIdempotent(deps, caller, key) : null;
       if (key !== null && first !== null) {
@@ -124,7 +130,7 @@ async function receiveNew(
         return result;
       }
       const holding = await stillValidKey(deps, caller);
-      if (holding.version === holder.key.version) {
+      if (holding.version === holder.key.version && !(await proof.moved())) {
         throw new FuselinkError(
           'upload_preempted',
           'This upload was taken for abandoned and cleared away; send it again.',
