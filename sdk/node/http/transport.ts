@@ -119,11 +119,12 @@ export function createTransport(options: TransportOptions = {}): Transport {
     if (signal?.aborted) throw abortError();
     const request = (url.protocol === 'https:' ? https : http).request(target);
 
-    let stopBody: (reason: Error) => void = () => {};
-    const bodyStopped = new Promise<never>((_, reject) => {
-      stopBody = reject;
-    });
-    bodyStopped.catch(() => {});
+    // One promise to race each piece against would collect a reaction for every piece of a 5 GiB body.
+    const writing: Writing = { stopped: null, reject: null };
+    const stopBody = (why: Error) => {
+      writing.stopped ??= why;
+      writing.reject?.(why);
+    };
     let reason: FuselinkError | null = null;
     const give = (error: FuselinkError) => {
       reason ??= error;
@@ -172,7 +173,7 @@ export function createTransport(options: TransportOptions = {}): Transport {
           request.end(body ?? undefined);
           return;
         }
-        await body((piece) => Promise.race([writePiece(request, piece, touch), bodyStopped]));
+        await body((piece) => writePiece(request, piece, writing, touch));
         request.end();
       };
       const start = () => {
@@ -255,10 +256,22 @@ function abortError(): FuselinkError {
   return new FuselinkError('aborted', 'the caller stopped it', { resumable: true });
 }
 
-function writePiece(request: ClientRequest, piece: Uint8Array, touch: () => void): Promise<void> {
+/** The piece being written, and why no more will be, once that is so. */
+interface Writing {
+  stopped: Error | null;
+  reject: ((why: Error) => void) | null;
+}
+
+function writePiece(request: ClientRequest, piece: Uint8Array, writing: Writing, touch: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
+    if (writing.stopped !== null) {
+      reject(writing.stopped);
+      return;
+    }
+    writing.reject = reject;
     request.write(piece, (error) => {
       touch();
+      writing.reject = null;
       if (error) reject(error);
       else resolve();
     });
