@@ -46,6 +46,7 @@ export async function readLink(deps: Deps, tokenText: string, request: ReadReque
   const via = request.claim === null ? 'implicit' : 'claim';
   const leaseHash = request.claim === null ? readerHash(deps, request.readerTag) : claimHash(deps, request.claim);
   const { open } = deps.endings;
+  const beganMs = deps.clock.monotonicMs();
   const secrets = secretsOf(deps, tokenText);
 
   const begun = await decideAndCommit(deps.store, async () => {
@@ -73,7 +74,7 @@ export async function readLink(deps: Deps, tokenText: string, request: ReadReque
     };
   });
   const found = { ...begun, secrets, meta: openMeta(deps.keyring, begun.row) };
-  return openRead(deps, found, { via, leaseHash, reader: request.from });
+  return openRead(deps, found, { via, leaseHash, reader: request.from, beganMs });
 }
 
 /** Plain GETs of one reader are told by its address and User-Agent; neither is kept. */
@@ -84,10 +85,20 @@ function readerHash(deps: Deps, readerTag: string): string {
 function openRead(
   deps: Deps,
   begun: FoundLink & { from: number; to: number },
-  lease: { via: 'claim' | 'implicit'; leaseHash: string; reader: string },
+  lease: { via: 'claim' | 'implicit'; leaseHash: string; reader: string; beganMs: number },
 ): OpenRead {
   const { id, lease_seconds: leaseSeconds } = begun.row;
-  const context = { deps, id, ...lease, begun };
+  const { via, leaseHash, reader } = lease;
+  const context = { deps, id, via, leaseHash, reader, begun };
+  const leaseMs = leaseSeconds * 1000;
+  // Counted from before the lease was asked for: whatever the store then wrote, it has not run out sooner.
+  let sureUntilMs = lease.beganMs + leaseMs;
+  const renewed = async () => {
+    const askedMs = deps.clock.monotonicMs();
+    const mine = await renew(context);
+    if (mine) sureUntilMs = askedMs + leaseMs;
+    return mine;
+  };
   const done = deferred();
   const entry: OpenReadEntry = {
     leaseHash: lease.leaseHash,
@@ -99,19 +110,24 @@ function openRead(
   };
   deps.endings.open.add(id, entry);
 
-  const renewEveryMs = (leaseSeconds * 1000) / 3;
+  const renewEveryMs = leaseMs / 3;
   let renewing = false;
   let renewAtMs = entry.movedAtMs + renewEveryMs;
   return {
     ...begun,
-    body: bodyOf(deps, begun),
+    body: whileLeased(bodyOf(deps, begun), async () => {
+      // A strict read burned the file before its first byte: nobody else can have it.
+      if (begun.row.state === 'burned') return true;
+      while (deps.clock.monotonicMs() >= sureUntilMs) if (!(await renewed())) return false;
+      return true;
+    }),
     moved(handed) {
       entry.handed = handed;
       entry.movedAtMs = deps.clock.monotonicMs();
       if (renewing || entry.movedAtMs < renewAtMs) return;
       renewing = true;
       renewAtMs = entry.movedAtMs + renewEveryMs;
-      renew(context)
+      renewed()
         .catch((error) => deps.warn('the lease of a read could not be renewed', error))
         .finally(() => {
           renewing = false;
@@ -142,6 +158,18 @@ function deferred(): { promise: Promise<void>; resolve: () => void } {
     resolve = settle;
   });
   return { promise, resolve };
+}
+
+/**
+ * A process that was paused for longer than its lease must not go on as if nothing had happened: somebody else may have
+ * read the file meanwhile. So each piece is let out only while the lease is surely held.
+ */
+async function* whileLeased(body: AsyncIterable<Uint8Array>, held: () => Promise<boolean>): AsyncGenerator<Uint8Array> {
+  for await (const piece of body) {
+    if (!(await held()))
+      throw new FuselinkError('transfer_leased', 'The lease of this read ran out, and another reader took it.');
+    yield piece;
+  }
 }
 
 async function* bodyOf(deps: Deps, read: FoundLink & { from: number; to: number }): AsyncGenerator<Uint8Array> {

@@ -20,13 +20,13 @@ export interface ReadContext {
   reader: string;
 }
 
-/** Bytes still flow: the lease lives on, unless it is another's by now. */
-export async function renew({ deps, id, leaseHash }: ReadContext): Promise<void> {
-  await decideAndCommit(deps.store, async () => {
+/** Bytes still flow: the lease lives on. False where it is another's by now, or the transfer has ended. */
+export function renew({ deps, id, leaseHash }: ReadContext): Promise<boolean> {
+  return decideAndCommit(deps.store, async () => {
     const row = await deps.store.get('transfers', { id });
     const next = row === null ? null : renewLease(row, { leaseHash, nowMs: deps.clock.nowMs() });
-    if (row === null || next === null) return { answer: null, writes: [] };
-    return { answer: null, writes: [{ kind: 'update', table: 'transfers', row: next, expectVersion: row.version }] };
+    if (row === null || next === null) return { answer: false, writes: [] };
+    return { answer: true, writes: [{ kind: 'update', table: 'transfers', row: next, expectVersion: row.version }] };
   });
 }
 

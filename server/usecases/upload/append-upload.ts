@@ -58,7 +58,7 @@ export async function appendUpload(deps: Deps, caller: Caller, request: AppendUp
       const room = row.size === null ? await roomOf(deps, caller.accountId) : null;
       if (room !== null) refuseOverQuota(room, (size ?? request.offset + (request.bytes ?? 0)) - row.offset);
       request.admitted();
-      const intake = await ResumableIntake.open(deps, { row, size, secrets, caller });
+      const intake = await ResumableIntake.open(deps, { row: await fenced(deps, row), size, secrets, caller });
       return await receive(deps, intake, { ...request, size, room, token: secrets.token }, hold.signal);
     } finally {
       place.release();
@@ -66,6 +66,20 @@ export async function appendUpload(deps: Deps, caller: Caller, request: AppendUp
   } finally {
     hold.release();
   }
+}
+
+/**
+ * Takes the upload over from other nodes, which a hold does not reach: with the row's version moved, what a node that was
+ * paused or cut off has not committed by now it never will. `upload_preempted` where another request was quicker.
+ */
+async function fenced(deps: Deps, row: TransferRow): Promise<TransferRow> {
+  if (deps.settings.singleNode) return row;
+  const next: TransferRow = { ...row, version: row.version + 1 };
+  const outcome = await deps.store.commit([
+    { kind: 'update', table: 'transfers', row: next, expectVersion: row.version },
+  ]);
+  if (!outcome.ok) throw preempted();
+  return next;
 }
 
 type Receiving = AppendUpload & { room: Room | null; token: Uint8Array };

@@ -55,7 +55,10 @@ export async function discardUnfinished(deps: Deps, row: TransferRow): Promise<b
 /** `discardUnfinished` for what failed anyway: never rejects, since what cannot be deleted now is the sweep's. */
 export async function clearAway(deps: Deps, row: TransferRow): Promise<void> {
   try {
-    await discardUnfinished(deps, row);
+    if (await discardUnfinished(deps, row)) return;
+    // Another node took it for abandoned: what this one wrote after that is nobody's.
+    const gone = row.storage === 'blob' && (await deps.store.get('transfers', { id: row.id })) === null;
+    if (gone) await deps.blobs.delete(row.id);
   } catch (error) {
     deps.warn('an upload that failed could not be cleared away yet', error);
   }
