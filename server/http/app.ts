@@ -102,9 +102,6 @@ function prepareServer(server: Server, http: HttpSettings): void {
     server.emit('request', req, res);
   });
   // A client that half-closes after its request still gets its answer.
-  const halfOpen = server as Server & { httpAllowHalfOpen: boolean; allowHalfOpen: boolean };
-  halfOpen.httpAllowHalfOpen = true;
-  // Node sets this for plain servers only; under TLS it would answer a client's close before we could look at it.
-  halfOpen.allowHalfOpen = true;
+  (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
   server.setTimeout(http.idleTimeoutMs);
 }

@@ -6,7 +6,8 @@ import { endsOf, type SocketState, socketState } from './socket-state.ts';
 const LOOK_MS_MIN = 2;
 const LOOK_MS_MAX = 250;
 
-type HeldSocket = Socket & { destroySoon(): void };
+/** `_parent`: under TLS, the TCP socket below. */
+type HeldSocket = Socket & { destroySoon(): void; _parent?: Socket | null };
 
 export interface VerdictLimits {
   /** How long the client may take to close first, once it has everything. */
@@ -42,6 +43,8 @@ export class CloseWatch {
     this.#heldDestroySoon = this.#socket.destroySoon;
     this.#socket.destroySoon = () => {};
     this.#socket.end = () => socket;
+    // Under TLS Node answers a client's close by itself, and then there is nothing left to look at.
+    for (const layer of [socket, this.#socket._parent]) if (layer) layer.allowHalfOpen = true;
     this.#socket.once('end', () => this.#see(this.#lastByteWritten() ? 'orderly' : 'early'));
     this.#socket.once('error', () => this.#see('gone'));
     this.#socket.once('close', () => this.#see('gone'));
