@@ -66,6 +66,17 @@ describe('sdk and server', () => {
     },
   );
 
+  test.each([10, 100_000])(
+    'sdk and server: burn rule and lifetime with %i bytes → as asked, whichever way it goes up',
+    async (size) => {
+      const one = client(server.url, (await server.device()).key);
+      const sent = await one.send(seededBytes(size, 1), { filename: 'f', burn: 'on-first-byte', ttlSeconds: 600 });
+      expect(await transfers()).toMatchObject([{ burn: 'on-first-byte', filename: 'f' }]);
+      const secondsLeft = (Date.parse(sent.expiresAt ?? '') - Date.now()) / 1000;
+      expect(Math.abs(secondsLeft - 600)).toBeLessThan(60);
+    },
+  );
+
   test('sdk and server: streams of unknown length → the very bytes', async () => {
     const one = client(server.url, (await server.device()).key);
     const bytes = seededBytes(5_000_000, 3);
