@@ -31,6 +31,8 @@ export interface ServerSettings {
   graceMs: number;
   resumableTtlMs: number;
   dialectPasswordLogin: boolean;
+  metricsToken: string | null;
+  logLevel: 'info' | 'warn';
 }
 
 interface SettingDoc {
@@ -98,6 +100,12 @@ export const SETTINGS: readonly SettingDoc[] = [
     what: 'seconds an unfinished resumable upload is kept',
   },
   {
+    name: 'FUSELINK_METRICS_TOKEN',
+    fallback: '',
+    what: 'Bearer token for /metrics, 16 characters or more; without one only this machine itself may read it',
+  },
+  { name: 'FUSELINK_LOG', fallback: 'warn', what: 'warn, or info for a line a request' },
+  {
     name: 'FUSELINK_DIALECT_PASSWORD_LOGIN',
     fallback: 'false',
     what: "true: CloudTower's login works without a second factor until one is set up; it may upload, list and create keys",
@@ -151,6 +159,8 @@ export function readSettings(env: Record<string, string | undefined>): ServerSet
     graceMs: whole('FUSELINK_GRACE_SECONDS', 1, 604_800) * 1000,
     resumableTtlMs: whole('FUSELINK_UPLOAD_TTL_SECONDS', 60, 31_536_000) * 1000,
     dialectPasswordLogin: flag('FUSELINK_DIALECT_PASSWORD_LOGIN', said('FUSELINK_DIALECT_PASSWORD_LOGIN'), problems),
+    metricsToken: metricsToken(text('FUSELINK_METRICS_TOKEN'), problems),
+    logLevel: logLevel(said('FUSELINK_LOG'), problems),
   };
   if (settings.metadata.kind === 'postgres' && settings.blobs.kind === 'memory')
     problems.push(
@@ -184,6 +194,17 @@ function publicUrl(text: string, problems: string[]): string | null {
     return text.replace(/\/+$/, '');
   problems.push(`FUSELINK_PUBLIC_URL: expected http(s)://host[:port][/path], got "${text}"`);
   return null;
+}
+
+function metricsToken(text: string, problems: string[]): string | null {
+  if (text !== '' && text.length < 16)
+    problems.push(`FUSELINK_METRICS_TOKEN: expected 16 characters or more, got ${text.length}`);
+  return text || null;
+}
+
+function logLevel(text: string, problems: string[]): ServerSettings['logLevel'] {
+  if (text !== 'info' && text !== 'warn') problems.push(`FUSELINK_LOG: expected warn or info, got "${text}"`);
+  return text === 'info' ? 'info' : 'warn';
 }
 
 function tls(certFile: string, keyFile: string, problems: string[]): ServerSettings['tls'] {

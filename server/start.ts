@@ -25,7 +25,7 @@ export interface RunningServer {
 /** Opens the stores, sweeps what a crash left, and listens. */
 export async function startServer(settings: ServerSettings): Promise<RunningServer> {
   const log = createLog();
-  const wired: Wired = await wire(settings, (message, error) => log.warn(message, error));
+  const wired: Wired = await wire(settings, log.warn);
   await sweepOnce(wired.deps, { atStart: true });
   const app = await createApp({
     deps: wired.deps,
@@ -36,6 +36,8 @@ export async function startServer(settings: ServerSettings): Promise<RunningServ
       idleTimeoutMs: settings.idleTimeoutMs,
       lingerMs: settings.lingerMs,
       version: VERSION,
+      metricsToken: settings.metricsToken,
+      logRequest: settings.logLevel === 'info' ? (fields) => log.info('request', fields) : null,
     },
     tls: settings.tls,
   });
@@ -61,7 +63,7 @@ function sweepRegularly(deps: Deps): () => Promise<void> {
   let running: Promise<unknown> = Promise.resolve();
   const timer = setInterval(() => {
     running = running
-      .then(() => sweepOnce(deps, { atStart: false }))
+      .then(() => sweepMeasured(deps))
       .catch((error) => deps.warn('a sweep failed; the next one tries again', error));
   }, SWEEP_EVERY_MS);
   timer.unref();
@@ -69,4 +71,17 @@ function sweepRegularly(deps: Deps): () => Promise<void> {
     clearInterval(timer);
     await running;
   };
+}
+
+async function sweepMeasured(deps: Deps): Promise<void> {
+  const beganMs = deps.clock.monotonicMs();
+  let outcome = 'failed';
+  try {
+    const report = await sweepOnce(deps, { atStart: false });
+    for (const [what, count] of Object.entries(report)) deps.metrics.count('fuselink_swept_total', { what }, count);
+    outcome = 'done';
+  } finally {
+    deps.metrics.count('fuselink_sweeps_total', { outcome });
+    deps.metrics.observe('fuselink_sweep_seconds', (deps.clock.monotonicMs() - beganMs) / 1000);
+  }
 }

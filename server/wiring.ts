@@ -17,6 +17,8 @@ import type { MetadataStore } from './ports/metadata-store.ts';
 import { loadSecret } from './secret-file.ts';
 import { type ServerSettings, UPLOAD_WINDOW_MS } from './settings.ts';
 import type { Deps, Settings } from './usecases/deps.ts';
+import { Metrics } from './usecases/metrics/metrics.ts';
+import { observedBlobs, observedStore } from './usecases/metrics/observed-stores.ts';
 import { Endings } from './usecases/read/endings.ts';
 import { createKeyring } from './usecases/sealing/keyring.ts';
 import { ActiveUploads } from './usecases/upload/active-uploads.ts';
@@ -57,9 +59,10 @@ export async function wire(settings: ServerSettings, warn: Deps['warn']): Promis
       opened.push(databaseClock);
       clock = databaseClock;
     }
+    const metrics = new Metrics();
     const deps: Deps = {
-      store,
-      blobs,
+      store: observedStore(store, metrics, clock),
+      blobs: observedBlobs(blobs, metrics, clock),
       clock,
       random: nodeRandom,
       crypto: nodeCrypto,
@@ -70,7 +73,11 @@ export async function wire(settings: ServerSettings, warn: Deps['warn']): Promis
       active: new ActiveUploads(),
       hashes: new HashCache(),
       endings: new Endings(),
-      warn,
+      metrics,
+      warn(message, error, fields) {
+        metrics.count('fuselink_warnings_total');
+        warn(message, error, fields);
+      },
     };
     return { deps, secretCreated: created, close };
   } catch (error) {

@@ -29,6 +29,10 @@ export interface HttpSettings {
   /** How long a finished download waits for the client to close first, before we do. */
   lingerMs: number;
   version: string;
+  /** Who may read /metrics from elsewhere; null or absent: nobody. */
+  metricsToken?: string | null;
+  /** Told of every request when it has ended, where the log is that talkative. */
+  logRequest?: ((fields: Record<string, unknown>) => void) | null;
 }
 
 export interface Answer {

@@ -28,6 +28,7 @@ import { getDevices, postDevices } from './routes/devices.ts';
 import { GATEWAY_ROUTES } from './routes/gateway.ts';
 import { getLink, headLink } from './routes/get-link.ts';
 import { deleteKey, getKeys, postKeys } from './routes/keys.ts';
+import { getMetrics } from './routes/metrics.ts';
 import { getPageAsset } from './routes/page-assets.ts';
 import { postUpload, putUpload } from './routes/post-upload.ts';
 import { RECIPIENT_ROUTES } from './routes/recipients.ts';
@@ -94,5 +95,6 @@ export const ROUTES: readonly RouteDef[] = [
   paradarumSwagger,
   getHealth,
   getReady,
+  getMetrics,
   getOpenApi,
 ];

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { formatRotationTold, HEADER_DEVICE, HEADER_ROTATION, parseDevicePosition } from '#sdk/protocol';
+import { toHex } from '../domain/base64url.ts';
 import { readCredential } from '../domain/credential/credential-header.ts';
 import { auditRefused } from '../usecases/audit/refusals.ts';
 import { type Caller, refuseQuarantined } from '../usecases/caller.ts';
@@ -17,6 +18,8 @@ import { asFuselinkError, problemAnswer } from './problem.ts';
 import type { Answer, HttpSettings, RequestContext, RouteDef } from './route.ts';
 import { refuseCrossSite, sessionCookieOf } from './session-cookie.ts';
 
+const REQUEST_ID_BYTES = 8;
+
 interface Serving {
   deps: Deps;
   http: HttpSettings;
@@ -25,6 +28,8 @@ interface Serving {
 }
 
 interface Lifecycle extends Serving {
+  /** Names this request in the answer (X-Request-Id) and in the log. */
+  id: string;
   req: IncomingMessage;
   res: ServerResponse;
   caller: Caller | null;
@@ -42,7 +47,8 @@ const STEPS: readonly ((life: Lifecycle) => void | Promise<void>)[] = [
 
 /** Takes a request through its life. Never rejects. */
 export async function serve(req: IncomingMessage, res: ServerResponse, serving: Serving): Promise<void> {
-  const life: Lifecycle = { ...serving, req, res, caller: null, answer: null };
+  const life: Lifecycle = { ...serving, id: requestId(req, serving), req, res, caller: null, answer: null };
+  observeEnd(life);
   req.on('error', () => {});
   res.on('error', () => {});
   try {
@@ -50,7 +56,8 @@ export async function serve(req: IncomingMessage, res: ServerResponse, serving: 
   } catch (error) {
     const known = asFuselinkError(error);
     if (known.code === 'internal' || known.code.startsWith('storage_'))
-      serving.deps.warn(`${req.method} ${routeName(serving)} failed`, known.cause);
+      serving.deps.warn(`${req.method} ${routeName(serving)} failed`, known.cause, { request_id: life.id });
+    serving.deps.metrics.count('fuselink_refusals_total', { code: known.code });
     if (res.headersSent) {
       res.destroy();
       return;
@@ -62,7 +69,7 @@ export async function serve(req: IncomingMessage, res: ServerResponse, serving: 
   try {
     if (life.answer !== null) await writeAnswer(life, life.answer);
   } catch (error) {
-    serving.deps.warn('an answer could not be written', error);
+    serving.deps.warn('an answer could not be written', error, { request_id: life.id });
     res.destroy();
   }
 }
@@ -107,7 +114,8 @@ function matches(pattern: string, path: string): boolean {
   return wanted.length === got.length && wanted.every((part, i) => part.startsWith(':') || part === got[i]);
 }
 
-function setCommonHeaders({ res, http }: Lifecycle): void {
+function setCommonHeaders({ res, http, id }: Lifecycle): void {
+  res.setHeader('x-request-id', id);
   res.setHeader('x-content-type-options', 'nosniff');
   // Links are capabilities: they must not leak in Referer, caches or search engines.
   res.setHeader('referrer-policy', 'no-referrer');
@@ -223,6 +231,27 @@ export function answerClientError(error: Error & { code?: string; rawPacket?: Bu
     text,
   ];
   socket.end(head.join('\r\n'), () => socket.destroy());
+}
+
+/** A trusted proxy's own id, so that its log and ours speak of the same request; else a new one. */
+function requestId(req: IncomingMessage, { deps, http }: Serving): string {
+  const said = http.trustProxy ? oneHeader(req.headers['x-request-id']) : undefined;
+  if (said !== undefined && /^[\w-]{8,64}$/.test(said)) return said;
+  return toHex(deps.random.bytes(REQUEST_ID_BYTES));
+}
+
+/** Counts the request when its connection has let go of it, and tells the log. */
+function observeEnd(life: Lifecycle): void {
+  const { deps, http, req, res, route, id } = life;
+  const beganMs = deps.clock.monotonicMs();
+  res.once('close', () => {
+    const seconds = (deps.clock.monotonicMs() - beganMs) / 1000;
+    const operation = route?.operation.operationId ?? 'none';
+    deps.metrics.count('fuselink_requests_total', { operation, status: String(res.statusCode) });
+    deps.metrics.observe('fuselink_request_seconds', seconds);
+    const at = { method: req.method, route: routeName(life), status: res.statusCode, seconds };
+    http.logRequest?.({ request_id: id, ...at, key_id: life.caller?.key.id ?? null });
+  });
 }
 
 /** The route's own pattern: a real path may carry a link or an upload's secret. */
