@@ -44,7 +44,7 @@ describe('endings', () => {
   });
 
   it('reopen: held by attempts or by bytes → attempts and bytes start from zero', () => {
-    for (const changes of [{ held: true, attempts_without_progress: 5 }, { bytes_served: 6 * 1_048_576 }]) {
+    for (const changes of [{ held: true, attempts_without_progress: 5 }, { bytes_served: 6 * 67_108_864 }]) {
       expect(reopen(aTransfer(changes))).toMatchObject({ held: false, attempts_without_progress: 0, bytes_served: 0 });
     }
   });

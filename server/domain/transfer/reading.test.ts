@@ -42,7 +42,7 @@ describe('beginning to read', () => {
     ['grace passed, not swept', { state: 'claimed', grace_until_ms: 0, lease_expires_at_ms: 0 }, 'link_burned'],
     ['uploading', { state: 'uploading' }, 'transfer_uploading'],
     ['held', { held: true }, 'transfer_held'],
-    ['served to the cap', { bytes_served: 6 * 1_048_576 }, 'transfer_held'],
+    ['served to the cap', { bytes_served: 6 * 67_108_864 }, 'transfer_held'],
     ['leased', { state: 'claimed', lease_hash: 'B', lease_kind: 'claim', lease_expires_at_ms: 9 }, 'transfer_leased'],
     ['claim required', { require_claim: true }, 'claim_required'],
     ['ready', {}, 'ok'],
@@ -284,7 +284,7 @@ describe('attempts', () => {
   });
 
   it('a claim that reads again and again: the bytes served are capped, too', () => {
-    const claimed = { ...done(claim(aTransfer(), { leaseHash: 'C', nowMs: 0 })), bytes_served: 6 * 1_048_576 };
+    const claimed = { ...done(claim(aTransfer(), { leaseHash: 'C', nowMs: 0 })), bytes_served: 6 * 67_108_864 };
     expect(code(beginRead(claimed, read({ via: 'claim', leaseHash: 'C' })))).toBe('transfer_held');
   });
 });

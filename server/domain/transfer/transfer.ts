@@ -67,7 +67,10 @@ export function hasEnded(transfer: Transfer): boolean {
   return transfer.state === 'burned' || transfer.state === 'expired' || transfer.state === 'revoked';
 }
 
+/** A break loses what was on its way, megabytes of socket buffers: on a bad line they must not add up to the cap. */
+const SERVED_BYTES_MIN = 67_108_864;
+
 /** The bytes a transfer may be served in all before it is held: each attempt may read it whole, and one more. */
 export function bytesServedMax(transfer: Transfer): number {
-  return (transfer.attempts_max + 1) * Math.max(transfer.size ?? 0, 1_048_576);
+  return (transfer.attempts_max + 1) * Math.max(transfer.size ?? 0, SERVED_BYTES_MIN);
 }

@@ -98,10 +98,11 @@ describe('held', () => {
     expect(await codeOf(claimLink(bench.deps, token, { from: 'x' }))).toBe('served');
   });
 
-  it('held by bytes served: six times over → refused until reopened', async () => {
+  it('held by bytes served: again and again under one claim → refused at the cap, until reopened', async () => {
     const { token, row } = await bench.upload(new Uint8Array(1_048_576), { attempts_max: '1' });
     const { claim } = await claimLink(bench.deps, token, { from: 'x' });
-    for (let i = 0; i < 2; i++) await finish(await bench.begin(token, { claim }), 'unproven');
+    // Two whole attempts of at least 64 MiB each.
+    for (let i = 0; i < 128; i++) await finish(await bench.begin(token, { claim }), 'unproven');
     expect(await codeOf(bench.begin(token, { claim }))).toBe('transfer_held');
     await reopenTransfer(bench.deps, bench.owner, row.id);
     expect(await codeOf(bench.begin(token, { claim }))).toBe('served');
