@@ -145,7 +145,7 @@ export const postResetSecondFactor: RouteDef = {
     operationId: 'resetSecondFactor',
     summary: 'For who lost authenticator and codes: everything of it anew, every session of theirs ends',
     responses: { '200': jsonResponse('Shown only now', 'SecondFactorReset') },
-    errors: [...OWNER_ERRORS, 'not_found'],
+    errors: [...OWNER_ERRORS, 'not_found', 'conflict'],
   },
   async handle({ deps, caller, params }) {
     const reset = await resetSecondFactor(deps, caller, params.id as UserId);

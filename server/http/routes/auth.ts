@@ -9,6 +9,7 @@ import {
 import { signOut } from '../../usecases/auth/sessions.ts';
 import { type SignedIn, signIn } from '../../usecases/auth/sign-in.ts';
 import { checkFields, readJson } from '../body/request-body.ts';
+import { knownQuery, oneOf } from '../query.ts';
 import type { RequestContext, RouteDef } from '../route.ts';
 import { jsonRequest, jsonResponse } from '../schemas.ts';
 import { refuseCrossSite, sessionCookie } from '../session-cookie.ts';
@@ -77,10 +78,20 @@ export const postLogout: RouteDef = {
   operation: {
     operationId: 'signOut',
     summary: 'End the session: its cookie and its JWT are refused from the next request on',
+    parameters: [
+      {
+        name: 'everywhere',
+        in: 'query',
+        description: 'End every session of this user',
+        schema: { enum: ['true', 'false'] },
+      },
+    ],
     responses: { '204': { description: 'Ended' } },
+    errors: ['invalid_field'],
   },
-  async handle({ deps, caller, publicUrl }) {
-    await signOut(deps, caller);
+  async handle({ deps, caller, publicUrl, query }) {
+    knownQuery(query, ['everywhere']);
+    await signOut(deps, caller, { everywhere: oneOf(query, 'everywhere', ['true', 'false']) === 'true' });
     return { status: 204, headers: { 'set-cookie': sessionCookie('', { publicUrl, seconds: 0 }) } };
   },
 };

@@ -95,6 +95,10 @@ describe('users', () => {
     const old = await signIn(account, email, { recovery_code: answer.json.recovery_codes[1] });
     expect(old.status).toBe(401);
     expect((await signIn(account, email, { totp: codeOf(reset.json.totp_uri) })).status).toBe(200);
+    const users = await kit.call('GET', '/v1/users', { auth: token });
+    const self = users.json.users.find((user: { email: string }) => user.email === account.email);
+    const own = await kit.call('POST', `/v1/users/${self.id}/reset-second-factor`, { auth: token });
+    expect(own.json.code).toBe('conflict');
   });
 });
 

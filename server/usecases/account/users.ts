@@ -132,6 +132,13 @@ export async function resetSecondFactor(
   caller: Caller,
   id: UserId,
 ): Promise<{ email: string; totpUri: string; recoveryCodes: string[]; setupSecret: string }> {
+  if (caller.session?.userId === id) {
+    // It would turn an open session into an authenticator of one's own; moving to another one asks for a fresh code.
+    throw new FuselinkError(
+      'conflict',
+      'Expected another user: for your own authenticator use POST /v1/auth/totp/replace, or ask another owner or the operator.',
+    );
+  }
   return changeUser(deps, caller, id, async (user) => {
     const seed = newSeed(deps, user);
     const setup = newSetupSecret(deps);

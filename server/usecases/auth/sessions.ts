@@ -156,19 +156,22 @@ export async function callerOfSession(
   };
 }
 
-/** Ends the caller's own session: cookie and token are refused from the next request on. */
-export async function signOut(deps: Deps, caller: Caller): Promise<void> {
+/** Ends the caller's own session, or every one of the user: cookies and tokens are refused from the next request on. */
+export async function signOut(deps: Deps, caller: Caller, options: { everywhere: boolean }): Promise<void> {
   const { session } = caller;
   if (session === undefined) {
     throw new FuselinkError('bad_request', 'Expected a session or token to end, got an API key: it has no session.');
   }
   await decideAndCommit(deps.store, async () => {
-    const row = await deps.store.get('sessions', { id: session.id });
-    if (row === null || row.ended_at_ms !== null) return { answer: undefined, writes: [] };
     const nowMs = deps.clock.nowMs();
+    const row = await deps.store.get('sessions', { id: session.id });
+    const own = row === null || row.ended_at_ms !== null ? [] : [endWrite(row, nowMs)];
+    const writes = options.everywhere ? await endSessions(deps, session.userId) : own;
+    if (writes.length === 0) return { answer: undefined, writes: [] };
+    const detail = { sessions: writes.length };
     return {
       answer: undefined,
-      writes: [endWrite(row, nowMs), auditOf(caller, nowMs, { action: 'sign_in.ended', subject: row.id })],
+      writes: [...writes, auditOf(caller, nowMs, { action: 'sign_in.ended', subject: session.id, detail })],
     };
   });
 }

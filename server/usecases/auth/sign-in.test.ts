@@ -152,6 +152,19 @@ describe('sign-in', () => {
     expect((await kit.call('POST', '/v1/auth/logout', { auth: account.apiKey })).status).toBe(400);
   });
 
+  test('logout: everywhere → every session of the user, on every device, and nobody else', async () => {
+    const account = await kit.account();
+    const sessions = [await account.signIn(), await account.signIn(), await account.signIn()];
+    const other = await (await kit.account()).signIn();
+    const bye = await kit.call('POST', '/v1/auth/logout?everywhere=true', { auth: sessions[1]?.token ?? '' });
+    expect(bye.status).toBe(204);
+    for (const { token } of sessions) {
+      expect((await kit.call('GET', '/v1/keys', { auth: token })).json.code).toBe('token_invalid');
+    }
+    expect((await kit.call('GET', '/v1/keys', { auth: other.token })).status).toBe(200);
+    expect((await kit.call('POST', '/v1/auth/logout?everywhere=maybe', { auth: other.token })).status).toBe(400);
+  });
+
   test('expiry: an hour later → token_expired, by cookie and by token', async () => {
     const account = await kit.account();
     const { token, cookie } = await account.signIn();

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { DeviceId } from '../../domain/ids.ts';
 import { type Kit, startKit, type TestAccount } from '../../testing/server-kit.ts';
+import { mintKey } from './mint-key.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -158,6 +160,48 @@ describe('keys', () => {
     expect(((await answer.json()) as { code: string }).code).toBe('key_revoked');
     const kept = await kit.server.deps.store.count('transfers', { where: [['key_id', '=', made.json.id]] });
     expect(kept.rows).toBe(0);
+  });
+
+  test('device: an upload begun under its old key, revoked since → finishes under its new one', async () => {
+    const { account } = await signedIn();
+    const device = await account.device('mover');
+    const { deps } = kit.server;
+    const [old] = await deps.store.list('api_keys', { where: [['device_id', '=', device.id as DeviceId]], limit: 1 });
+    if (old === undefined) throw new Error('expected the device key');
+    const tus = { 'tus-resumable': '1.0.0' };
+    const begun = await kit.call('POST', '/v1/uploads', {
+      auth: device.key,
+      headers: { ...tus, 'upload-length': '6' },
+    });
+    const path = new URL(begun.headers.get('location') ?? '').pathname;
+    const patch = (auth: string, offset: string, body: string) =>
+      kit.call('PATCH', path, {
+        auth,
+        body,
+        headers: { ...tus, 'upload-offset': offset, 'content-type': 'application/offset+octet-stream' },
+      });
+    expect((await patch(device.key, '0', 'old')).status).toBe(204);
+    const next = mintKey(deps, {
+      accountId: account.accountId,
+      kind: 'device',
+      deviceId: device.id as DeviceId,
+      name: 'mover',
+      role: 'operator',
+      generation: 2,
+    });
+    await deps.store.commit([
+      { kind: 'insert', table: 'api_keys', row: next.row },
+      {
+        kind: 'update',
+        table: 'api_keys',
+        row: { ...old, state: 'revoked', revoked_at_ms: deps.clock.nowMs(), version: old.version + 1 },
+        expectVersion: old.version,
+      },
+    ]);
+    expect((await patch(device.key, '3', 'new')).status).toBe(401);
+    const done = await patch(next.key, '3', 'new');
+    expect(done.status).toBe(204);
+    expect(done.headers.get('fuselink-url')).toContain('/get/');
   });
 
   test('roles: a key with more than its creator → refused; an operator makes operators and auditors', async () => {
