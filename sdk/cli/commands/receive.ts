@@ -7,6 +7,7 @@ import { keyFor } from '../key.ts';
 import type { Parsed } from '../options.ts';
 import { CONNECTION_OPTIONS, connectionOf, serverUrl, textOption, waitMs } from '../options.ts';
 import { UNSEAL_OPTIONS, unsealOptions } from '../seal-options.ts';
+import { steadyMemory } from '../steady-memory.ts';
 import type { ProgressBar, Terminal } from '../terminal.ts';
 import { plain, progressBar, showBytes } from '../terminal.ts';
 import { complaint, errorJson } from './send.ts';
@@ -36,6 +37,7 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
   const json = parsed.values['json'] === true;
   const bar = progressBar(terminal);
   const wait = waitMs(parsed);
+  const tidy = steadyMemory();
   const unseal = await unsealOptions(parsed, terminal);
   const read = receiver(parsed, terminal, unseal, bar);
   try {
@@ -45,7 +47,10 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
       overwrite: parsed.values['force'] === true,
       signal: terminal.signal,
       giveUpAfterMs: wait ?? Number.POSITIVE_INFINITY,
-      onProgress: (progress) => bar.update('receiving', progress),
+      onProgress: (progress) => {
+        tidy(progress.bytes);
+        bar.update('receiving', progress);
+      },
       onRetry: ({ detail, waitMs: ms }) =>
         bar.line(`${detail}; trying again in ${Math.max(1, Math.round(ms / 1000))} s`),
     });

@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { concat, equalBytes } from '../bytes.ts';
+import { equalBytes } from '../bytes.ts';
 import type { Sha256 } from '../crypto/port.ts';
 import { SealError } from '../errors.ts';
 import { sealChunk } from '../format/chunks.ts';
@@ -58,6 +58,8 @@ export class SealedSource {
   #signature: Uint8Array | null = null;
   #failure: SealError | null = null;
   #reading = false;
+  /** One chunk's plaintext: used again for each, and zero in between. */
+  readonly #memory = new Uint8Array(CHUNK_PLAIN_BYTES);
 
   /** Use {@link openSealedSource}. */
   constructor(effects: SealEffects, sealing: Sealing, file: FileHandle, state: FileState) {
@@ -93,8 +95,11 @@ export class SealedSource {
       for (let index = Math.min(firstWanted, this.#sealedChunks); index < chunkCount; index++) {
         const sealed = await this.#chunk(index, index === chunkCount - 1);
         if (index < firstWanted) continue;
-        const skipped = index === firstWanted ? start - index * CHUNK_SEALED_BYTES : 0;
-        if (skipped < sealed.length) yield sealed.subarray(skipped);
+        let skipped = index === firstWanted ? start - index * CHUNK_SEALED_BYTES : 0;
+        for (const piece of sealed) {
+          if (skipped < piece.length) yield piece.subarray(skipped);
+          skipped = Math.max(0, skipped - piece.length);
+        }
       }
     } finally {
       this.#reading = false;
@@ -114,13 +119,14 @@ export class SealedSource {
     await this.#file.close();
   }
 
-  async #chunk(index: number, last: boolean): Promise<Uint8Array> {
+  /** The chunk in pieces that are nobody else's; both crypto adapters give the tag whole, at the end of the last one. */
+  async #chunk(index: number, last: boolean): Promise<readonly Uint8Array[]> {
     if (this.#failure !== null) throw this.#failure;
     const plaintext = await this.#plaintext(index);
-    const pieces = sealChunk(this.#effects.crypto, this.#sealing.payloadKey, { index, last }, [plaintext]);
-    const sealed = concat(pieces);
+    const sealed = sealChunk(this.#effects.crypto, this.#sealing.payloadKey, { index, last }, [plaintext]);
     plaintext.fill(0);
-    this.#checkTag(index, sealed.subarray(sealed.length - TAG_BYTES));
+    const end = sealed[sealed.length - 1]!;
+    this.#checkTag(index, end.subarray(end.length - TAG_BYTES));
     return sealed;
   }
 
@@ -128,7 +134,7 @@ export class SealedSource {
   async #plaintext(index: number): Promise<Uint8Array> {
     const { manifestBytes } = this.#sealing;
     const start = index * CHUNK_PLAIN_BYTES;
-    const plaintext = new Uint8Array(Math.min(CHUNK_PLAIN_BYTES, this.#streamBytes - start));
+    const plaintext = this.#memory.subarray(0, Math.min(CHUNK_PLAIN_BYTES, this.#streamBytes - start));
     if (index === 0) plaintext.set(manifestBytes, 0); // the manifest always fits the first chunk
     const contentStart = index === 0 ? manifestBytes.length : 0;
     const contentAt = start + contentStart - manifestBytes.length;
