@@ -10,8 +10,16 @@ export interface ClientOptions {
   url: string;
   /** API key, or a function asked before every request (so that a rotated key is used at once). */
   key?: string | (() => string | Promise<string>) | undefined;
-  /** Folder of a credential store to take the key from (`fuselink key import`), instead of `key`. */
+  /**
+   * Folder of a credential store to take the key from (`fuselink key import`), instead of `key`. The key is then also
+   * rotated whenever the server wants it, and survives a kill at any moment.
+   */
   store?: string | undefined;
+  /**
+   * Believe what a server says over plain HTTP about this device's key. Over TLS and on this machine it is believed
+   * anyway; anywhere else somebody in between could make the device rotate. For a gateway on a network of one's own.
+   */
+  trustPlainHttp?: boolean | undefined;
   /** Name of this device in Idempotency-Keys; by default the host's name. */
   device?: string | undefined;
   /**
@@ -227,6 +235,8 @@ export interface ClientEvents {
   warning: [warning: { code: string; detail: string }];
   /** The server refused the key. Only `key_revoked` with a fingerprint says that it will never be accepted again. */
   credentialRefused: [refusal: { code: string; fingerprint: string | null }];
+  /** The key in `store` is being rotated: the phase it is in now, and the generation it moves to. */
+  rotation: [rotation: { phase: string; generation: number | null }];
 }
 
 export type SendSource = string | URL | Uint8Array | Readable | AsyncIterable<Uint8Array | string>;

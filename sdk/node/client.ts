@@ -23,6 +23,8 @@ import type { Recorder } from './readings/recorder.ts';
 import { openRecorder } from './readings/recorder.ts';
 import { receiveLink } from './receive/receive.ts';
 import { defaultStateFolder } from './record-store.ts';
+import type { BegunRotation } from './rotation/index.ts';
+import { beginRotation, ROTATING } from './rotation/index.ts';
 import type { Directory } from './seal/directory.ts';
 import { createDirectory } from './seal/directory.ts';
 import { loadSeal } from './seal/library.ts';
@@ -32,7 +34,6 @@ import { createUnsealing, fragmentOf, type Unsealing } from './seal/unsealing.ts
 import { createSender, GIVE_UP_AFTER_MS_DEFAULT } from './send/sender.ts';
 import type { JobHooks } from './send/uploader.ts';
 import { Uploader } from './send/uploader.ts';
-import { storedKey } from './stored-key.ts';
 
 /** The server's address, checked. Throws `option_invalid` without repeating user or password of a URL. */
 export function parseServerUrl(text: string): URL {
@@ -75,9 +76,11 @@ function bearer(key: unknown): string {
   return `Bearer ${key}`;
 }
 
-/** The key for the next request, asked anew each time: it may have been rotated meanwhile. */
+/** A rotation that has just begun may finish its step before the client closes; what is left goes on at the next start. */
+const ROTATION_WAIT_MS = 3000;
+
+/** The key for the next request, asked anew each time: it may have been changed meanwhile. */
 async function keyOf(options: ClientOptions): Promise<string | undefined> {
-  if (options.store !== undefined) return storedKey(options.store);
   return typeof options.key === 'function' ? await options.key() : options.key;
 }
 
@@ -105,6 +108,8 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
   readonly #closing = new AbortController();
   readonly #base: URL;
   readonly #authorization: () => Promise<string>;
+  /** Drives the device's key, where it comes from a store. */
+  readonly #rotation: BegunRotation | null;
   readonly #metrics = createMetrics();
   readonly #device: string;
   readonly #readings: ReadingsOptions;
@@ -114,7 +119,10 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
     super();
     const base = parseServerUrl(options.url);
     this.#base = base;
-    this.#authorization = async () => bearer(await keyOf(options));
+    const transport = createTransport(transportOptions(options));
+    this.#rotation = options.store === undefined ? null : this.#beginRotation(options, options.store, transport);
+    this.#transport = this.#rotation?.transport ?? transport;
+    this.#authorization = async () => (options.store === undefined ? bearer(await keyOf(options)) : ROTATING);
     if (options.key !== undefined && options.store !== undefined) {
       throw new FuselinkError('option_invalid', 'expected key or store, got both');
     }
@@ -124,7 +132,6 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
       UPLOAD_LIMITS.oneShotBytesMax,
     );
     const parallelMax = Math.max(1, Math.min(options.parallel ?? UPLOAD_LIMITS.parallelMax, PARALLEL_CEILING));
-    this.#transport = createTransport(transportOptions(options));
     this.#uploader = new Uploader({
       base,
       transport: this.#transport,
@@ -157,6 +164,20 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
     this.#count();
     if (options.afterOutage) this.#uploader.outageEnded();
     if (options.readings !== undefined) this.#openRecorder();
+  }
+
+  #beginRotation(options: ClientOptions, store: string, transport: Transport): BegunRotation {
+    return beginRotation({
+      store,
+      base: this.#base,
+      transport,
+      trustPlainHttp: options.trustPlainHttp === true,
+      changed: ({ phase, base, candidate }) => {
+        this.#uploader.credentialsChanged();
+        this.emit('rotation', { phase, generation: (candidate ?? base)?.generation ?? null });
+      },
+      warn: (code, detail) => this.emit('warning', { code, detail }),
+    });
   }
 
   /** Counters follow the events, so that what is told and what is counted cannot differ. */
@@ -308,6 +329,7 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
     const recorderClosed = this.#recorder?.close();
     this.#uploader.close();
     await recorderClosed;
+    await this.#rotation?.close(ROTATION_WAIT_MS);
     this.#transport.close();
   }
 }

@@ -7,6 +7,7 @@ export { FuselinkError, systemCode } from './errors.ts';
 export { type ProxyTarget, proxyFor } from './http/proxy.ts';
 export { createTransport, type HttpAnswer, type Transport } from './http/transport.ts';
 export { countRecords, defaultStateFolder } from './record-store.ts';
+export * from './rotation/index.ts';
 export { loadSeal, type SealLibrary } from './seal/library.ts';
 export { type OpenedFile, openSealedFile } from './seal/open-file.ts';
 export { problemOf } from './send/answer.ts';
