@@ -4,6 +4,19 @@ import { runInNewContext } from 'node:vm';
 /** Buffers a transfer may leave behind before they are collected. */
 const GARBAGE_BYTES = 2_097_152;
 
+type Collect = (options: { type: 'minor' }) => void;
+let collect: Collect | null = null;
+
+function collector(): Collect {
+  try {
+    setFlagsFromString('--no-concurrent-array-buffer-sweeping');
+    setFlagsFromString('--expose-gc');
+    return runInNewContext('gc') as Collect;
+  } catch {
+    return () => {};
+  }
+}
+
 /**
  * Keeps a long transfer's memory flat. Every 64 KiB that come from a socket or are sealed or opened are a buffer
  * outside V8's heap, and V8 lets some 15 MB of them lie before it looks, then frees them in its own time. Told the bytes
@@ -12,14 +25,7 @@ const GARBAGE_BYTES = 2_097_152;
  * such call.
  */
 export function steadyMemory(): (bytes: number) => void {
-  let collect: ((options: { type: 'minor' }) => void) | null = null;
-  try {
-    setFlagsFromString('--no-concurrent-array-buffer-sweeping');
-    setFlagsFromString('--expose-gc');
-    collect = runInNewContext('gc') as typeof collect;
-  } catch {
-    return () => {};
-  }
+  collect ??= collector();
   let next = GARBAGE_BYTES;
   return (bytes) => {
     if (bytes < next) return;

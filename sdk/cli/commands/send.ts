@@ -1,13 +1,14 @@
 import { basename } from 'node:path';
-import type { FuselinkClient, SendOptions, SendResult } from '#sdk/node';
+import type { FuselinkClient, Progress, SendOptions, SendResult } from '#sdk/node';
 import { createClient, FuselinkError } from '#sdk/node';
 import type { Command } from '../command.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { EXIT, exitCodeOf, UsageError } from '../exit-codes.ts';
-import { keyFor } from '../key.ts';
+import { credentialsFor } from '../key.ts';
 import type { Parsed } from '../options.ts';
 import { CONNECTION_OPTIONS, connectionOf, parseDuration, serverUrl, textOption, waitMs } from '../options.ts';
 import { SEAL_OPTIONS, sealOptions } from '../seal-options.ts';
+import { steadyMemory } from '../steady-memory.ts';
 import type { ProgressBar, Terminal } from '../terminal.ts';
 import { progressBar, showBytes } from '../terminal.ts';
 
@@ -72,7 +73,12 @@ async function sendAll(
     const label = file === '-' ? 'stdin' : basename(file);
     try {
       const source = file === '-' ? terminal.stdin : file;
-      return await client.send(source as string, { ...options, onProgress: (done) => bar.update(label, done) });
+      const tidy = steadyMemory();
+      const onProgress = (done: Progress) => {
+        tidy(done.bytes);
+        bar.update(label, done);
+      };
+      return await client.send(source as string, { ...options, onProgress });
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
     }
@@ -100,7 +106,7 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
   const bar = progressBar(terminal);
   const client = createClient({
     url: serverUrl(parsed, terminal),
-    key: keyFor(parsed, terminal),
+    ...credentialsFor(parsed, terminal),
     ...connectionOf(parsed, terminal),
   });
   client.on('retrying', ({ filename, detail, waitMs: ms }) => {
