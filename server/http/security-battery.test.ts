@@ -225,10 +225,11 @@ describe('security battery', () => {
     async function seen(route: RouteDef, token: string, id: string): Promise<{ answer: Called; reads: number }> {
       const { store } = kit.server.deps;
       let reads = 0;
-      const get = vi.spyOn(store, 'get').mockImplementation(((...args: Parameters<typeof store.get>) => {
+      const plain = store.get.bind(store) as (...args: unknown[]) => Promise<unknown>;
+      const get = vi.spyOn(store, 'get').mockImplementation(((...args: unknown[]) => {
         reads++;
-        return Object.getPrototypeOf(store).get.apply(store, args);
-      }) as typeof store.get);
+        return plain(...args);
+      }) as unknown as typeof store.get);
       try {
         return { answer: await call(route, { auth: token, parameter: id }), reads };
       } finally {

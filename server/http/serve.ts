@@ -42,6 +42,7 @@ const STEPS: readonly ((life: Lifecycle) => void | Promise<void>)[] = [
   setCommonHeaders,
   refuseTwoHosts,
   identifyCaller,
+  refuseUnstorable,
   callHandler,
 ];
 
@@ -146,6 +147,17 @@ async function identifyCaller(life: Lifecycle): Promise<void> {
   life.caller = await actingCaller(life.deps, caller, { operationId, onBehalf: oneHeader(headers[HEADER_ON_BEHALF]) });
   // A browser sends its cookie without being asked; what changes something must come from our own pages.
   if (life.caller.via === 'session' && method !== 'GET' && method !== 'HEAD') refuseCrossSite(life.req, publicUrl);
+}
+
+/**
+ * No id and no filter has a NUL in it, and no store can hold one: such an address names nothing. Names of files are
+ * judged with the upload they belong to.
+ */
+function refuseUnstorable({ req, params, route }: Lifecycle): void {
+  if (route === null || route.body === 'file') return;
+  const query = req.url?.split('?')[1] ?? '';
+  if (!query.includes('%00') && !Object.values(params).some((value) => value.includes('\u0000'))) return;
+  throw new FuselinkError('bad_request', 'Expected an address without NUL characters (%00), got one with some.');
 }
 
 async function callHandler(life: Lifecycle): Promise<void> {

@@ -1,4 +1,5 @@
 import { fromBase64url, fromUtf8, toBase64url, utf8 } from '../domain/base64url.ts';
+import { isWellFormed } from '../domain/upload/filename.ts';
 import { FuselinkError } from './error.ts';
 
 /** A cursor is where a page ended, opaque to clients: base64url of the JSON of the order's columns. */
@@ -25,7 +26,8 @@ export function decodeCursor(
   throw new FuselinkError('invalid_field', `cursor: ${detail}.`, { errors: [{ field: 'cursor', detail }] });
 }
 
-/** Every number we page by is a whole one: a time, or a place in a chain. */
+/** Every number we page by is a whole one (a time, a place in a chain), and every text one that a store can hold. */
 function fitsType(value: unknown, type: 'string' | 'number' | undefined): boolean {
-  return type === 'number' ? Number.isSafeInteger(value) : typeof value === type;
+  if (type === 'number') return Number.isSafeInteger(value);
+  return typeof value === 'string' && isWellFormed(value) && !value.includes('\u0000');
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { isWellFormed } from '../../domain/upload/filename.ts';
 import { FuselinkError } from '../../usecases/error.ts';
 
 /** JSON bodies are small; anything larger is a mistake. */
@@ -106,6 +107,14 @@ export function announcedBytes(req: IncomingMessage): number | null {
   return Number(text);
 }
 
+/** Throws `invalid_field` for what no store can hold: a NUL, or half of a surrogate pair. */
+function refuseUnstorable(field: string, text: string): void {
+  if (isWellFormed(text) && !text.includes('\u0000')) return;
+  const detail = 'expected Unicode text without NUL characters and lone surrogates, got some';
+  const named = field.slice(0, 60);
+  throw new FuselinkError('invalid_field', `${named}: ${detail}.`, { errors: [{ field: named, detail }] });
+}
+
 /** A JSON object from the body, whatever its declared type; throws `invalid_body` with what was expected and came. */
 export async function readJson(req: IncomingMessage): Promise<Record<string, unknown>> {
   const type = (req.headers['content-type'] ?? 'application/json').split(';')[0]?.trim().toLowerCase() ?? '';
@@ -129,9 +138,11 @@ export async function readJson(req: IncomingMessage): Promise<Record<string, unk
   try {
     value = JSON.parse(text, (key, inner) => {
       if (key === '__proto__') throw new SyntaxError('__proto__');
+      if (typeof inner === 'string') refuseUnstorable(key, inner);
       return inner;
     });
-  } catch {
+  } catch (error) {
+    if (error instanceof FuselinkError) throw error;
     throw new FuselinkError('invalid_body', 'Expected a JSON object, got a text that is not JSON.');
   }
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {

@@ -144,7 +144,7 @@ async function keyIdOf(deps: Deps, caller: Caller, where: UniqueWhere): Promise<
   const row =
     bytes !== null
       ? await deps.store.get('api_keys', { hash: hashOfKey(deps.crypto, bytes) })
-      : typeof where.id === 'string' && where.id !== ''
+      : typeof where.id === 'string' && /^\w{1,100}$/.test(where.id)
         ? await deps.store.get('api_keys', { id: where.id as KeyId })
         : null;
   return row !== null && row.account_id === caller.accountId && row.kind === 'account' ? row.id : null;
