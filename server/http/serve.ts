@@ -141,7 +141,8 @@ async function identifyCaller(life: Lifecycle): Promise<void> {
     sessionCookie: headers.cookie === undefined ? undefined : sessionCookieOf(life.req, publicUrl),
   });
   const position = parseDevicePosition(oneHeader(headers[HEADER_DEVICE]) ?? '');
-  const caller = await authenticate(life.deps, said, clientAddress(life.req, life.http), position);
+  const mayChange = life.route.body !== 'file' && method !== 'GET' && method !== 'HEAD';
+  const caller = await authenticate(life.deps, said, clientAddress(life.req, life.http), position, { mayChange });
   life.caller = caller;
   const { operationId } = life.route.operation;
   life.caller = await actingCaller(life.deps, caller, { operationId, onBehalf: oneHeader(headers[HEADER_ON_BEHALF]) });

@@ -8,6 +8,7 @@ import {
 } from '../../usecases/auth/enrol.ts';
 import { signOut } from '../../usecases/auth/sessions.ts';
 import { type SignedIn, signIn } from '../../usecases/auth/sign-in.ts';
+import { keyMayManage } from '../../usecases/key/authenticate.ts';
 import { checkFields, readJson } from '../body/request-body.ts';
 import { knownQuery, oneOf } from '../query.ts';
 import type { RequestContext, RouteDef } from '../route.ts';
@@ -106,16 +107,18 @@ export const getSession: RouteDef = {
     summary: 'Who this request is from, and what it may do',
     responses: { '200': jsonResponse('The caller', 'Who') },
   },
-  async handle({ caller }) {
-    const { session } = caller;
+  async handle({ deps, caller }) {
+    const { session, accountId: account_id, role } = caller;
     const who: WhoAnswer = {
-      account_id: caller.accountId,
+      account_id,
       email: session?.email ?? null,
-      role: caller.role,
+      role,
       via: caller.via,
       key_id: caller.key.id,
       device_id: caller.deviceId,
-      may_manage: caller.mayManage,
+      // Reading this changes nothing, so nobody has asked the account yet.
+      may_manage:
+        caller.mayManage || (caller.via === 'key' && (await keyMayManage(deps, { ...caller.key, account_id, role }))),
       session_id: session?.id ?? null,
       expires_at: session === undefined ? null : new Date(session.expiresAtMs).toISOString(),
     };

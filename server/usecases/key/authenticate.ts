@@ -26,6 +26,7 @@ export async function authenticate(
   said: CredentialOutcome,
   from: string,
   position: DevicePosition | null = null,
+  options: AuthenticateOptions = { mayChange: true },
 ): Promise<Caller> {
   if (!said.ok) throw new FuselinkError(said.code, said.detail);
   const { credential, beside } = said;
@@ -46,7 +47,7 @@ export async function authenticate(
       fingerprint,
     });
   }
-  return callerOfKey(deps, await firstSight(deps, key, credential.bytes), from, position);
+  return callerOfKey(deps, await firstSight(deps, key, credential.bytes), from, position, options);
 }
 
 /**
@@ -80,12 +81,25 @@ function shownForm(bytes: Uint8Array): string {
   return text.startsWith(KEY_PDM_PREFIX) ? text : keyHex(bytes);
 }
 
+export interface AuthenticateOptions {
+  /** False where the request can manage nothing anyway (a read, an upload): saves asking the account whether it may. */
+  mayChange: boolean;
+}
+
+/** Whether the account lets this key manage without a sign-in (`keys_may_manage`). */
+export async function keyMayManage(deps: Deps, key: Pick<KeyRow, 'kind' | 'account_id' | 'role'>): Promise<boolean> {
+  if (key.kind !== 'account' || key.role === 'auditor') return false;
+  const account = await deps.store.get('accounts', { id: key.account_id });
+  return account?.settings.keys_may_manage === true;
+}
+
 /** The caller a valid key stands for; throws `key_revoked` for one that no longer is. */
 export async function callerOfKey(
   deps: Deps,
   key: KeyRow,
   from: string,
   position: DevicePosition | null = null,
+  options: AuthenticateOptions = { mayChange: true },
 ): Promise<Caller> {
   const nowMs = deps.clock.nowMs();
   const verdict = judgeKey({ fingerprint: key.fingerprint, state: key.state, validFromMs: null }, nowMs);
@@ -101,7 +115,6 @@ export async function callerOfKey(
   }
   deps.store.touch('api_keys', key.id, 'last_used_at_ms', nowMs);
   if (key.device_id !== null) deps.store.touch('devices', key.device_id, 'last_seen_at_ms', nowMs);
-  const account = key.kind === 'account' ? await deps.store.get('accounts', { id: key.account_id }) : null;
   return {
     accountId: key.account_id,
     role: key.role,
@@ -109,7 +122,7 @@ export async function callerOfKey(
     deviceId: key.device_id,
     subject: (key.device_id ?? key.id) as string as Subject,
     via: 'key',
-    mayManage: account?.settings.keys_may_manage === true && key.role !== 'auditor',
+    mayManage: options.mayChange && (await keyMayManage(deps, key)),
     from,
     ...(key.kind === 'device' ? { device: { use: verdict.use, position, committed: false, alarms: [] } } : {}),
   };

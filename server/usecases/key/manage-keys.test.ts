@@ -222,6 +222,8 @@ describe('keys', () => {
     expect((await set(account.apiKey, true)).json.code).toBe('management_required');
     expect((await set(auth, true)).json.keys_may_manage).toBe(true);
     expect((await create(account.apiKey)).status).toBe(201);
+    const who = await kit.call('GET', '/v1/auth/session', { auth: account.apiKey });
+    expect(who.json.may_manage).toBe(true);
     const user = { email: 'new@example.com', role: 'owner' };
     expect((await kit.call('POST', '/v1/users', { auth: account.apiKey, json: user })).json.code).toBe(
       'management_required',
