@@ -3,6 +3,7 @@ import { SETTINGS } from '../settings.ts';
 import { VERSION } from '../start.ts';
 import { accountCommand } from './account.ts';
 import { auditCommand } from './audit.ts';
+import { backupCommand, restoreCommand } from './backup.ts';
 import { deviceCommand } from './device.ts';
 import { gatewayCommand } from './gateway.ts';
 import { keyCommand } from './key.ts';
@@ -34,6 +35,8 @@ Exit codes: 0 done, 1 failed, 2 not understood.`,
     recipientCommand(),
     auditCommand(),
     secretCommand(),
+    backupCommand(),
+    restoreCommand(),
   ]) {
     command.addCommand(sub.copyInheritedSettings(command));
     // Verbs below verbs were made before they could inherit anything.
