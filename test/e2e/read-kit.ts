@@ -100,15 +100,25 @@ function selfSigned(folder: string): { cert: string; key: string } {
 
 export const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
+const rawSockets = new WeakMap<Socket, Socket>();
+
 /** Connects to where a URL points, whatever its certificate says. */
 export async function dial(url: string): Promise<Socket> {
   const { protocol, port } = new URL(url);
-  const to = { port: Number(port), host: '127.0.0.1', allowHalfOpen: true };
-  const secure = protocol === 'https:';
-  const socket = secure ? tlsConnect({ ...to, rejectUnauthorized: false }) : createConnection(to);
+  const raw = createConnection({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
+  raw.on('error', () => {});
+  await once(raw, 'connect');
+  if (protocol === 'http:') return raw;
+  const socket = tlsConnect({ socket: raw, rejectUnauthorized: false });
   socket.on('error', () => {});
-  await once(socket, secure ? 'secureConnect' : 'connect');
+  await once(socket, 'secureConnect');
+  rawSockets.set(socket, raw);
   return socket;
+}
+
+/** RST, as a killed peer or a lost radio link looks; under TLS on the connection below. */
+export function reset(socket: Socket): void {
+  (rawSockets.get(socket) ?? socket).resetAndDestroy();
 }
 
 export interface Answer {

@@ -11,6 +11,9 @@ export function linkPage(link: InspectedLink, tokenText: string): Answer {
   facts.push(['Expires', timeHtml(row.expires_at_ms)]);
   const list = facts.map(([name, value]) => `<dt>${name}</dt><dd>${value}</dd>`).join('');
   const heading = `<h1>${escapeHtml(meta.filename)}</h1><dl>${list}</dl>`;
+  const sealed = row.end_to_end
+    ? '<p>Its sender sealed this file on the device: open what you download with the fuselink program.</p>'
+    : '';
   if (row.held) {
     const body = `${heading}<p role="status" id="status">Reading this file failed ${row.attempts} times, so it is held. Its sender can open it again.</p>`;
     return htmlPage({ status: 423, title: meta.filename, state: 'held', body });
@@ -24,7 +27,7 @@ export function linkPage(link: InspectedLink, tokenText: string): Answer {
 <progress hidden value="0" max="1" aria-label="Downloaded"></progress><p id="amount" aria-hidden="true"></p>
 <p id="status" role="status">${busyText(leasedSeconds, row.grace_until_ms)}</p>
 <a id="save" hidden>Save it again</a>
-<p>This link works once: when the download is complete, the file is burned. A download that breaks can be gone on with.</p>`,
+<p class="once">This link works once: when the download is complete, the file is burned. A download that breaks can be continued.</p>${sealed}`,
   });
 }
 

@@ -20,6 +20,7 @@ progress { width: 100%; height: .75rem; margin: 1.25rem 0 .25rem; accent-color: 
 p { margin: .75rem 0 0; color: var(--soft); overflow-wrap: anywhere; }
 #amount { font-variant-numeric: tabular-nums; min-height: 1.5em; margin-top: 0; }
 #status { color: var(--ink); }
+[data-state='done'] .once, [data-state='done'] #amount { display: none; }
 [data-state='reading'] #status { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 [data-state='done'] #status, [data-state='failed'] #status { font-weight: 600; }
 `;

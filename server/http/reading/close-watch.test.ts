@@ -59,17 +59,19 @@ describe('CloseWatch', () => {
     expect(looks).toEqual([]);
   });
 
-  it.each(['error', 'close'])('%s instead of a close in order, or behind it → broken', async (event) => {
-    const first = connection([known(0)]);
-    first.answer.lastByteWritten = true;
-    first.socket.emit(event, new Error('ECONNRESET'));
-    expect(await first.watch.verdict(LIMITS)).toBe('broken');
+  it.each(['error', 'close'])('%s instead of a close in order → broken', async (event) => {
+    const { socket, answer, watch } = connection([known(0)]);
+    answer.lastByteWritten = true;
+    socket.emit(event, new Error('ECONNRESET'));
+    expect(await watch.verdict(LIMITS)).toBe('broken');
+  });
 
+  it('a reset behind a close in order → broken', async () => {
     const second = connection([known(5), { kind: 'unknown' }]);
     second.answer.lastByteWritten = true;
     second.socket.emit('end');
     const verdict = second.watch.verdict(LIMITS);
-    second.socket.emit(event, new Error('ECONNRESET'));
+    second.socket.emit('error', new Error('ECONNRESET'));
     expect(await verdict).toBe('broken');
   });
 

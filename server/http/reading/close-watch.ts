@@ -47,7 +47,7 @@ export class CloseWatch {
     for (const layer of [socket, this.#socket._parent]) if (layer) layer.allowHalfOpen = true;
     this.#socket.once('end', () => this.#see(this.#lastByteWritten() ? 'orderly' : 'early'));
     this.#socket.once('error', () => this.#see('gone'));
-    this.#socket.once('close', () => this.#see('gone'));
+    this.#socket.once('close', () => this.#seen === 'open' && this.#see('gone'));
   }
 
   /** Calls back once when the client has closed in order behind the whole answer. */
@@ -63,10 +63,17 @@ export class CloseWatch {
   async verdict(limits: VerdictLimits): Promise<ReadEnding> {
     if (this.#seen === 'open') await this.#closedWithin(limits);
     if (this.#seen === 'open') {
+      const before = await this.#look();
       this.#ourEnd();
       await this.#closedWithin(limits);
+      // Everything was confirmed before we closed; with both sides closed there may be nothing left to look at.
+      if (this.#isOrderly() && before.kind === 'known' && before.unackedBytes === 0) return 'proven';
     }
-    return this.#seen === 'orderly' && (await this.#confirmed(limits)) ? 'proven' : 'broken';
+    return this.#isOrderly() && (await this.#confirmed(limits)) ? 'proven' : 'broken';
+  }
+
+  #isOrderly(): boolean {
+    return this.#seen === 'orderly';
   }
 
   /** Gives the socket back: it ends, and is destroyed behind that. */
