@@ -6,7 +6,6 @@ import type { KeyId } from '../../server/domain/ids.ts';
 import { createAccount, operatorOf } from '../../server/usecases/account/create-account.ts';
 import type { Caller } from '../../server/usecases/caller.ts';
 import { enrolDevice } from '../../server/usecases/device/enrol-device.ts';
-import { revokeKey } from '../../server/usecases/key/manage-keys.ts';
 import { mintKey } from '../../server/usecases/key/mint-key.ts';
 import { RawConnection } from './raw-http.ts';
 
@@ -31,6 +30,7 @@ export interface TestServer {
   device(name?: string): Promise<TestKey>;
   /** One more key of a device that exists, as a rotation mints it. */
   nextKey(deviceId: string): Promise<TestKey>;
+  /** Revokes it from outside, at once, whatever a rotation thinks of it. */
   revoke(id: KeyId): Promise<void>;
   /** Stops in order and starts again on the same data, perhaps with other settings. */
   restart(env?: Record<string, string>): Promise<TestServer>;
@@ -110,7 +110,15 @@ function testServer(running: RunningServer, known: Known, env: Record<string, st
       return { id: row.id, key, deviceId };
     },
     async revoke(id) {
-      await revokeKey(deps, operator, { id, confirmLast: true });
+      const row = await deps.store.get('api_keys', { id });
+      if (row === null) throw new Error(`expected the key ${id}, found none`);
+      const revoked = {
+        ...row,
+        state: 'revoked' as const,
+        revoked_at_ms: deps.clock.nowMs(),
+        version: row.version + 1,
+      };
+      await deps.store.commit([{ kind: 'update', table: 'api_keys', row: revoked, expectVersion: row.version }]);
     },
     async restart(changes = {}) {
       const next = { ...env, ...changes };
