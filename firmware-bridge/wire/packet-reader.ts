@@ -45,6 +45,10 @@ export class PacketReader {
   /** Where the next packet's body begins and ends; null while that cannot be known or it is not all here. */
   #frame(): { bodyAt: number; end: number } | Violation | null {
     const head = this.#peek(5);
+    // Whoever does not begin with CONNECT is not waited for until its supposed length has come.
+    if (this.#context.protocolLevel === null && head.length > 0 && head[0] !== 0x10) {
+      return { reason: 'expected CONNECT as the first packet', answer: null };
+    }
     let length = 0;
     for (let i = 1; i < head.length; i++) {
       const byte = head[i] as number;

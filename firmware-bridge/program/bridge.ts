@@ -1,0 +1,183 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { parseApiKey } from '#sdk/core';
+import { createTransport, parseServerUrl } from '#sdk/node';
+import { type Listener, listen, parseListenAddress } from '../broker/listeners.ts';
+import type { MessageSink } from '../broker/message.ts';
+import { createOwnBroker } from '../broker/own-broker.ts';
+import { createRelay, type Relay } from '../relay/relay.ts';
+import { openKeyCache } from '../sign-in/key-cache.ts';
+import { SignIn } from '../sign-in/sign-in.ts';
+import { openLinkJournal } from '../uplink/links.ts';
+import { Uplink } from '../uplink/uplink.ts';
+import { type BridgeConfig, ConfigError } from './config.ts';
+import { BridgeMetrics } from './metrics.ts';
+
+/** How often what is remembered of keys is checked: so long may a revoked key still be used on the LAN. */
+const REVIEW_MS = 30_000;
+
+export interface RunningBridge {
+  /** Where devices connect, as bound. */
+  urls: string[];
+  /** Address of /healthz and /metrics. */
+  httpUrl: string | null;
+  uplink: Uplink;
+  stop(): Promise<void>;
+}
+
+/** The gateway's key from its file. Throws ConfigError, which never repeats what is in it. */
+export async function readGatewayKey(path: string): Promise<string> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new ConfigError([`gateway_key_file: ${path} cannot be read (${error.code})`]);
+  });
+  if (parseApiKey(text.trim()) !== null) return text.trim();
+  throw new ConfigError([
+    `gateway_key_file: expected an API key in ${path}, got ${text.trim().length} other characters`,
+  ]);
+}
+
+export async function relayOf(
+  config: BridgeConfig,
+): Promise<{ relay: Relay; base: URL; transport: ReturnType<typeof createTransport>; gatewayKey: () => string }> {
+  const key = await readGatewayKey(config.gatewayKeyFile);
+  const base = parseServerUrl(config.server);
+  const ca = config.caFile === null ? {} : { ca: await readFile(config.caFile, 'utf8') };
+  const transport = createTransport(ca);
+  const gatewayKey = () => key;
+  return { relay: createRelay({ base, transport, gatewayKey }), base, transport, gatewayKey };
+}
+
+/** Starts everything a configuration asks for; what began is ended again where something cannot. */
+export async function startBridge(config: BridgeConfig, log: (detail: string) => void): Promise<RunningBridge> {
+  const ends: (() => Promise<void> | void)[] = [];
+  const stop = async () => {
+    for (const end of ends.reverse().splice(0)) await end();
+  };
+  try {
+    return await begin(config, log, ends, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function begin(
+  config: BridgeConfig,
+  log: (detail: string) => void,
+  ends: (() => Promise<void> | void)[],
+  stop: () => Promise<void>,
+): Promise<RunningBridge> {
+  const metrics = new BridgeMetrics();
+  const { relay, base, transport, gatewayKey } = await relayOf(config);
+  ends.push(() => transport.close());
+  await mkdir(config.data, { recursive: true, mode: 0o700 });
+  const links = await openLinkJournal(config.linksFile);
+  ends.push(() => links.close());
+  const uplink = await Uplink.open({
+    folder: join(config.data, 'spool'),
+    base,
+    transport,
+    gatewayKey,
+    settings: config.uplink,
+    ttlSeconds: config.ttlSeconds,
+    recipient: config.recipient,
+    devicesMax: config.limits.connectionsMax,
+    events: {
+      async sent(device, file, link) {
+        await links.add(device, file, link);
+        metrics.add('batches_sent');
+        metrics.add('readings_sent', '', file.readings);
+      },
+      dropped(device, reason, readings) {
+        metrics.add('readings_dropped', reason, readings);
+        log(`${device}: ${readings} readings were not kept (${reason})`);
+      },
+      returned: (_device, reason, readings) => metrics.add('readings_returned', reason, readings),
+      warn: log,
+      retrying: (_device, code) => metrics.add('retries', code),
+    },
+  });
+  ends.push(() => uplink.close());
+  const sink: MessageSink = {
+    connected: (device, session) => uplink.connected(device, session),
+    async accept(message) {
+      const accepted = await uplink.accept(message);
+      if (accepted.kept) metrics.add(accepted.repeat ? 'repeats' : 'readings');
+      return accepted;
+    },
+  };
+  const cache = await openKeyCache(join(config.data, 'keys.json'), log);
+  const signIn = new SignIn({ relay, cache, warn: log, revoked: (device, hash) => broker.disconnect(device, hash) });
+  const broker = await createOwnBroker({
+    limits: config.limits,
+    signIn,
+    sink,
+    count: (name, label) => metrics.add(name, label),
+    note: log,
+  });
+  // What is under way is acknowledged or not before the disk is closed.
+  ends.push(() => broker.close());
+  const review = setInterval(() => void signIn.review(), REVIEW_MS);
+  ends.push(() => clearInterval(review));
+
+  const listeners: Listener[] = [];
+  for (const text of config.listen) {
+    const address = parseListenAddress(text);
+    const { cert = null, key = null } = config.tls ?? {};
+    const listener = await listen({
+      address,
+      limits: config.limits,
+      certFile: cert,
+      keyFile: key,
+      handle: (socket) => broker.handle(socket),
+    });
+    listeners.push(listener);
+    ends.push(() => listener.close());
+  }
+
+  const gauges = () => {
+    const { devices, backlogReadings, spoolBytes } = uplink.stats();
+    return {
+      connections: { help: 'MQTT connections', value: broker.connections },
+      devices: { help: 'Devices with a spool', value: devices },
+      backlog_readings: { help: 'Readings not yet on the server', value: backlogReadings },
+      spool_bytes: { help: 'Bytes of the spools', value: spoolBytes },
+      server_away: { help: '1 while the server cannot be asked about keys', value: signIn.away ? 1 : 0 },
+      resident_bytes: { help: 'Resident memory', value: process.memoryUsage.rss() },
+    };
+  };
+  let httpUrl: string | null = null;
+  if (config.http !== null) {
+    const server = createServer((request, response) => {
+      const path = (request.url ?? '').split('?')[0];
+      const text =
+        path === '/metrics'
+          ? metrics.text(gauges())
+          : path === '/healthz'
+            ? `${JSON.stringify({ status: 'ok', server: signIn.away ? 'away' : 'reachable', ...uplink.stats() })}\n`
+            : null;
+      const type = path === '/metrics' ? 'text/plain; version=0.0.4; charset=utf-8' : 'application/json';
+      response.writeHead(text === null ? 404 : 200, {
+        'Content-Type': type,
+        'Content-Length': Buffer.byteLength(text ?? ''),
+      });
+      response.end(text ?? '');
+    });
+    const { hostname, port } = new URL(`http://${config.http}`);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(Number(port || 80), hostname.replace(/^\[|\]$/g, ''), resolve);
+    });
+    httpUrl = `http://${hostname}:${(server.address() as AddressInfo).port}`;
+    ends.push(
+      () =>
+        new Promise<void>((resolve) => {
+          server.close(() => resolve());
+          server.closeAllConnections();
+        }),
+    );
+  }
+  return { urls: listeners.map(({ url }) => url), httpUrl, uplink, stop };
+}

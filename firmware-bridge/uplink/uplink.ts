@@ -1,0 +1,145 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { UploadLimits } from '#sdk/core';
+import type { SpoolFileSystem, Transport } from '#sdk/node';
+import type { Acceptance, DeviceMessage, MessageSink } from '../broker/message.ts';
+import { isDeviceId } from '../broker/topics.ts';
+import { DeviceLine, type LineEvents, type LineSettings } from './device-line.ts';
+import { DeviceUploader } from './device-uploader.ts';
+
+export const LINE_SETTINGS: LineSettings = {
+  countMax: 1000,
+  bytesMax: 262_144,
+  ageMsMax: 60_000,
+  mergeBytesMax: 4_194_304,
+  spoolBytesMax: 268_435_456,
+  whenFull: 'block',
+  bytesPerDayMax: 5_368_709_120,
+};
+
+export interface UplinkOptions {
+  /** A folder a device below it. */
+  folder: string;
+  base: URL;
+  transport: Transport;
+  gatewayKey(): string;
+  settings?: Partial<LineSettings>;
+  uploadLimits?: Partial<UploadLimits>;
+  /** Default 604,800: readings wait for their reader as long as they can. */
+  ttlSeconds?: number;
+  recipient?: string | null;
+  /** Devices that may have a line here at once: each keeps a few files open. */
+  devicesMax?: number;
+  fileSystem?: SpoolFileSystem;
+  events: LineEvents & { retrying(device: string, code: string, detail: string): void };
+}
+
+export interface UplinkStats {
+  devices: number;
+  backlogReadings: number;
+  spoolBytes: number;
+}
+
+/** Readings of all devices on their way: kept on this gateway's disk, each device in a spool of its own. */
+export class Uplink implements MessageSink {
+  readonly #options: UplinkOptions;
+  readonly #lines = new Map<string, Promise<DeviceLine>>();
+  readonly #open = new Set<DeviceLine>();
+  #closed = false;
+
+  private constructor(options: UplinkOptions) {
+    this.#options = options;
+  }
+
+  /** Takes up what earlier runs left behind. Throws where the folder cannot be used. */
+  static async open(options: UplinkOptions): Promise<Uplink> {
+    await mkdir(options.folder, { recursive: true, mode: 0o700 });
+    const uplink = new Uplink(options);
+    const entries = await readdir(options.folder, { withFileTypes: true });
+    for (const entry of entries) {
+      if (entry.isDirectory() && isDeviceId(entry.name)) await uplink.#line(entry.name);
+    }
+    return uplink;
+  }
+
+  async accept(message: DeviceMessage): Promise<Acceptance> {
+    if (this.#closed) return this.#drop(message, 'closed');
+    let line: DeviceLine;
+    try {
+      line = await this.#line(message.device);
+    } catch (error) {
+      this.#options.events.warn(`${message.device}: ${error instanceof Error ? error.message : String(error)}`);
+      return this.#drop(message, 'storage_fault');
+    }
+    return line.accept(message);
+  }
+
+  connected(device: string, session: string): void {
+    // In the order in which it came: messages of the new connection find the line behind this.
+    void this.#line(device).then(
+      (line) => line.connected(session),
+      (error: unknown) => this.#options.events.warn(`${device}: ${String(error)}`),
+    );
+  }
+
+  stats(): UplinkStats {
+    const stats = { devices: this.#open.size, backlogReadings: 0, spoolBytes: 0 };
+    for (const line of this.#open) {
+      stats.backlogReadings += line.backlog;
+      stats.spoolBytes += line.bytes;
+    }
+    return stats;
+  }
+
+  /** Resolves when everything accepted before is on the server. */
+  async flush(): Promise<void> {
+    await Promise.all([...this.#open].map((line) => line.flush()));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#lines.values()].map((line) => line.then((open) => open.close()).catch(() => {})));
+  }
+
+  /** What QoS 0 brought and could not be kept is lost and counted; QoS 1 and 2 stay with their sender. */
+  #drop(message: DeviceMessage, reason: string): Acceptance {
+    if (message.delivery === null) this.#options.events.dropped(message.device, reason, 1);
+    return { kept: false, reason };
+  }
+
+  #line(device: string): Promise<DeviceLine> {
+    const known = this.#lines.get(device);
+    if (known !== undefined) return known;
+    const most = this.#options.devicesMax ?? 2000;
+    if (this.#lines.size >= most) return Promise.reject(new Error(`expected at most ${most} devices, got one more`));
+    const opening = this.#openLine(device);
+    this.#lines.set(device, opening);
+    opening.catch(() => this.#lines.delete(device));
+    return opening;
+  }
+
+  async #openLine(device: string): Promise<DeviceLine> {
+    const { folder, settings, events, uploadLimits, fileSystem } = this.#options;
+    const { base, transport, gatewayKey, ttlSeconds, recipient } = this.#options;
+    const uploader = new DeviceUploader({
+      base,
+      transport,
+      gatewayKey,
+      device,
+      ttlSeconds: ttlSeconds ?? 604_800,
+      recipient: recipient ?? null,
+      ...(uploadLimits === undefined ? {} : { limits: uploadLimits }),
+      retrying: (code, detail) => events.retrying(device, code, detail),
+    });
+    const line = await DeviceLine.open({
+      device,
+      folder: join(folder, device),
+      settings: { ...LINE_SETTINGS, ...settings },
+      uploader,
+      events,
+      ...(fileSystem === undefined ? {} : { fileSystem }),
+    });
+    this.#open.add(line);
+    return line;
+  }
+}
