@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { enrolDevice, listDevices } from '../usecases/device/enrol-device.ts';
+import { deviceRotationCommands } from './device-rotation.ts';
 import { operatorFor, print, withStores } from './operator.ts';
 
 interface Options {
@@ -21,7 +22,7 @@ export function deviceCommand(): Command {
     .option('--account <email>', 'which account, where there are several')
     .option('--json', 'print JSON')
     .action(async (name: string, options: Options) => {
-      const { device, key } = await withStores(async (deps) =>
+      const { device, key, recoverySecret } = await withStores(async (deps) =>
         enrolDevice(deps, await operatorFor(deps, options.account), {
           name,
           profile: options.profile,
@@ -29,10 +30,11 @@ export function deviceCommand(): Command {
           groups: options.group,
         }),
       );
-      print(options.json === true, { device_id: device.id, api_key: key, device }, [
+      print(options.json === true, { device_id: device.id, api_key: key, recovery_secret: recoverySecret, device }, [
         `Device     ${device.name} (${device.id})`,
         `API key    ${key}`,
-        'The key is shown only now: put it on the device.',
+        `Recovery   ${recoverySecret}`,
+        'Both are shown only now: put them on the device.',
       ]);
     });
   command
@@ -49,5 +51,6 @@ export function deviceCommand(): Command {
       );
       print(options.json === true, page, lines.length === 0 ? ['no devices'] : lines);
     });
+  for (const sub of deviceRotationCommands()) command.addCommand(sub);
   return command;
 }

@@ -4,7 +4,7 @@ import { createClient, FuselinkError } from '#sdk/node';
 import type { Command } from '../command.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { EXIT, UsageError } from '../exit-codes.ts';
-import { keyFor } from '../key.ts';
+import { credentialsFor } from '../key.ts';
 import type { Parsed } from '../options.ts';
 import { CONNECTION_OPTIONS, connectionOf, parseDuration, serverUrl, textOption, waitMs } from '../options.ts';
 import type { Terminal } from '../terminal.ts';
@@ -84,7 +84,7 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
   const complain = (text: string) => void terminal.stderr.write(`${plain(text)}\n`);
   const client = createClient({
     url: serverUrl(parsed, terminal),
-    key: keyFor(parsed, terminal),
+    ...credentialsFor(parsed, terminal),
     device: textOption(parsed, 'device'),
     readings: readingsOf(parsed),
     ...connectionOf(parsed, terminal),

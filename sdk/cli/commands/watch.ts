@@ -8,7 +8,7 @@ import { createClient, defaultStateFolder, FuselinkError } from '#sdk/node';
 import type { Command } from '../command.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { EXIT, exitCodeOf, UsageError } from '../exit-codes.ts';
-import { keyFor } from '../key.ts';
+import { credentialsFor } from '../key.ts';
 import type { Parsed } from '../options.ts';
 import { CONNECTION_OPTIONS, connectionOf, parseDuration, serverUrl, textOption } from '../options.ts';
 import type { Terminal } from '../terminal.ts';
@@ -217,7 +217,7 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
   const journal = await openWatchJournal(join(defaultStateFolder(terminal.env), 'watch', `${name}.ndjson`));
   const client = createClient({
     url,
-    key: keyFor(parsed, terminal),
+    ...credentialsFor(parsed, terminal),
     ...connectionOf(parsed, terminal),
     afterOutage: !settings.once && uptime() < JUST_UP_SECONDS,
   });
