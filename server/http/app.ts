@@ -51,6 +51,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const app = create(secure ? { ...common, https: { ...limits, ...secure } } : { ...common, http: limits });
 
   prepareServer(app.server, options.http);
+  waitForHandlers(app);
   // Bodies are read by the routes themselves: as streams, whatever type they claim to be.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
@@ -92,7 +93,27 @@ async function raw(
   handle: (req: IncomingMessage, res: ServerResponse) => Promise<void>,
 ): Promise<void> {
   reply.hijack();
-  await handle(request.raw, reply.raw);
+  const handling = handle(request.raw, reply.raw);
+  const underWay = UNDER_WAY.get(request.server);
+  underWay?.add(handling);
+  await handling.finally(() => underWay?.delete(handling));
+}
+
+/**
+ * Requests each app is at work on. A read is recorded as delivered after its connection has ended: a stop that closed the
+ * stores with the last connection would lose just that.
+ */
+const UNDER_WAY = new WeakMap<object, Set<Promise<void>>>();
+
+function waitForHandlers(app: FastifyInstance): void {
+  const underWay = new Set<Promise<void>>();
+  UNDER_WAY.set(app, underWay);
+  // To Node a download that waits for its reader to close first is idle: closing it would destroy the proof of delivery.
+  const closeIdle = app.server.closeIdleConnections.bind(app.server);
+  app.server.closeIdleConnections = () => void Promise.allSettled([...underWay]).then(closeIdle);
+  app.addHook('onClose', async () => {
+    while (underWay.size > 0) await Promise.allSettled([...underWay]);
+  });
 }
 
 function prepareServer(server: Server, http: HttpSettings): void {
