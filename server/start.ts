@@ -54,6 +54,8 @@ export async function startServer(settings: ServerSettings): Promise<RunningServ
       const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
       await app.close();
       clearTimeout(cut);
+      // Connections are gone before what became of them is written down.
+      await wired.deps.endings.recorded();
       await wired.close();
     },
   };

@@ -16,11 +16,12 @@ export function installed(program: string): boolean {
   return found;
 }
 
-export interface ReadServer extends TestServer {
+export interface ReadServer extends Omit<TestServer, 'restart'> {
   tls: boolean;
   /** Uploads `length` seeded bytes; options as form fields are called. */
   upload(length: number, options?: Record<string, string>): Promise<UploadAnswer & { bytes: Buffer }>;
   receipt(id: string): Promise<TransferAnswer>;
+  restart(env?: Record<string, string>): Promise<ReadServer>;
   /** The receipt once its state is `state`. */
   reaches(id: string, state: TransferAnswer['state']): Promise<TransferAnswer>;
   /** The receipt once no read is under way. */
@@ -83,7 +84,7 @@ function withReading(server: TestServer, tls: boolean, removeFolder: () => Promi
       await server.close();
       await removeFolder();
     },
-  } as ReadServer;
+  };
 }
 
 function selfSigned(folder: string): { cert: string; key: string } {

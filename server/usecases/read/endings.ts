@@ -27,4 +27,10 @@ export class Endings {
     const set = this.#pending.get(id);
     if (set !== undefined) await Promise.allSettled([...set]);
   }
+
+  /** Resolves when the end of every read of this process is recorded: before the stores may be closed. */
+  async recorded(): Promise<void> {
+    await this.open.allEnded();
+    for (const set of [...this.#pending.values()]) await Promise.allSettled([...set]);
+  }
 }

@@ -54,4 +54,9 @@ export class OpenReads {
     for (const entry of idle) entry.cut();
     await Promise.all(idle.map((entry) => entry.ended));
   }
+
+  /** Resolves when no request is under way any more. None may begin meanwhile. */
+  async allEnded(): Promise<void> {
+    await Promise.all([...this.#entries.values()].flatMap((set) => [...set].map((entry) => entry.ended)));
+  }
 }
