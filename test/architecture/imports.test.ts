@@ -47,6 +47,12 @@ const RULES: readonly Rule[] = [
     own: ['server/http/', 'server/usecases/', 'server/ports/', 'server/domain/', 'sdk/protocol/'],
     packages: 'any',
   },
+  // What a recipient's browser runs to open a sealed file; bundled into a script of its own.
+  {
+    from: 'server/http/pages/browser/',
+    own: ['server/http/pages/browser/', 'sdk/seal/', 'sdk/protocol/'],
+    packages: 'any',
+  },
   { from: 'server/dashboard/', own: ['server/dashboard/', 'sdk/protocol/'], packages: 'any' },
   { from: 'server/', own: ['server/', 'sdk/protocol/'], packages: 'any' },
   { from: 'firmware-bridge/', own: ['firmware-bridge/', 'sdk/'], packages: 'any' },
@@ -84,12 +90,18 @@ describe('the house', () => {
       path: 'server/domain/x.ts',
       text: "import { a } from '../http/app.ts';\nimport fs from 'node:fs';",
       test: false,
+      generated: false,
     };
     expect(violations(file)).toEqual([
       'server/domain/x.ts imports server/http/app.ts',
       'server/domain/x.ts imports node:fs',
     ]);
-    const sim = { path: 'device-sim/x.ts', text: "import { b } from '../server/usecases/deps.ts';", test: false };
+    const sim = {
+      path: 'device-sim/x.ts',
+      text: "import { b } from '../server/usecases/deps.ts';",
+      test: false,
+      generated: false,
+    };
     expect(violations(sim)).toHaveLength(1);
   });
 
@@ -102,7 +114,7 @@ describe('the house', () => {
   });
 
   test('files: none over 400 lines, none called utils', () => {
-    const long = files.filter((file) => file.text.split('\n').length > 400).map((file) => file.path);
+    const long = files.filter((file) => !file.generated && file.text.split('\n').length > 400).map((file) => file.path);
     expect(long).toEqual([]);
     expect(files.filter((file) => /(^|\/)(utils?|helpers|misc|common)\.ts$/.test(file.path))).toEqual([]);
   });
@@ -110,7 +122,7 @@ describe('the house', () => {
   test('left-overs: no markers of unfinished work, no disabled tests', () => {
     const marker = new RegExp(['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX', 'not ' + 'implemented'].join('|'));
     const disabled = /\b(?:test|it|describe)\.(?:only|todo)\(|\bx(?:it|describe)\(/;
-    const all = sourceFiles();
+    const all = sourceFiles().filter((file) => !file.generated);
     expect(all.filter((file) => marker.test(file.text)).map((file) => file.path)).toEqual([]);
     expect(all.filter((file) => disabled.test(file.text)).map((file) => file.path)).toEqual([]);
   });

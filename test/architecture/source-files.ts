@@ -9,6 +9,8 @@ export interface SourceFile {
   path: string;
   text: string;
   test: boolean;
+  /** Written by a build from sources that are here themselves. */
+  generated: boolean;
 }
 
 /** Every TypeScript file git knows of (tracked, or new and not ignored). */
@@ -28,10 +30,10 @@ export function sourceFiles(): SourceFile[] {
       const text = readOrNull(join(ROOT, path));
       // Named after what it is for: a test, a contract suite, a benchmark, a support of those.
       const test =
-        /\.(test|contract|bench|fuzz)\.tsx?$/.test(path) ||
+        /\.(test|contract|bench|fuzz|testkit)\.tsx?$/.test(path) ||
         path.startsWith('test/') ||
         /\/(testing|fixtures)\//.test(path);
-      return text === null ? [] : [{ path, text, test }];
+      return text === null ? [] : [{ path, text, test, generated: path.endsWith('.generated.ts') }];
     });
 }
 
