@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Answer } from '../route.ts';
 import { LINK_SCRIPT } from './link-script.generated.ts';
 import { LINK_STYLE } from './link-style.ts';
+import { UNSEAL_SCRIPT } from './unseal-script.generated.ts';
 
 /** Everything a page of a link loads, by file name. Nothing comes from anywhere else. */
 export const PAGE_ASSETS: Readonly<Record<string, { type: string; text: string }>> = {
@@ -9,10 +10,21 @@ export const PAGE_ASSETS: Readonly<Record<string, { type: string; text: string }
   'link.css': { type: 'text/css; charset=utf-8', text: LINK_STYLE },
 };
 
+/** Loaded by the script above, and only for files that are sealed to their link. */
+export const LATE_ASSETS: typeof PAGE_ASSETS = {
+  'unseal.js': { type: 'text/javascript; charset=utf-8', text: UNSEAL_SCRIPT },
+};
+
+/** An asset of either kind; undefined for other names. */
+export function pageAsset(name: string): { type: string; text: string } | undefined {
+  for (const assets of [PAGE_ASSETS, LATE_ASSETS]) if (Object.hasOwn(assets, name)) return assets[name];
+  return undefined;
+}
+
 /** Short digest of an asset: part of its address, so that it may be cached for good. */
 export function assetVersion(name: string): string {
   return createHash('sha256')
-    .update(PAGE_ASSETS[name]?.text ?? '')
+    .update(pageAsset(name)?.text ?? '')
     .digest('hex')
     .slice(0, 12);
 }
@@ -31,6 +43,9 @@ const CSP = [
   "require-trusted-types-for 'script'",
   'trusted-types',
 ].join('; ');
+
+/** Where a page finds what opens sealed files. */
+export const UNSEAL_ADDRESS = `../page/unseal.js?v=${assetVersion('unseal.js')}`;
 
 /** A page as an answer; `body` is HTML whose text was escaped. Addresses are relative, so any path prefix works. */
 export function htmlPage(page: { status: number; title: string; body: string; state: string }): Answer {

@@ -1,7 +1,7 @@
 import type { FuselinkError } from '../../usecases/error.ts';
 import type { InspectedLink } from '../../usecases/read/inspect-link.ts';
 import type { Answer } from '../route.ts';
-import { bytesText, escapeHtml, htmlPage, textWithTimes, timeHtml } from './layout.ts';
+import { bytesText, escapeHtml, htmlPage, textWithTimes, timeHtml, UNSEAL_ADDRESS } from './layout.ts';
 
 /** The page of a link that can be read. Opening it changes nothing; without a script its button is a form POST. */
 export function linkPage(link: InspectedLink, tokenText: string): Answer {
@@ -12,7 +12,7 @@ export function linkPage(link: InspectedLink, tokenText: string): Answer {
   const list = facts.map(([name, value]) => `<dt>${name}</dt><dd>${value}</dd>`).join('');
   const heading = `<h1>${escapeHtml(meta.filename)}</h1><dl>${list}</dl>`;
   const sealed = row.end_to_end
-    ? '<p>Its sender sealed this file on the device: open what you download with the fuselink program.</p>'
+    ? `<p id="sealed" data-unseal="${UNSEAL_ADDRESS}">Its sender sealed this file on the device: open what you download with the fuselink program.</p>`
     : '';
   if (row.held) {
     const body = `${heading}<p role="status" id="status">Reading this file failed ${row.attempts} times, so it is held. Its sender can open it again.</p>`;

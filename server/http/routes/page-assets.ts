@@ -1,5 +1,5 @@
 import { FuselinkError } from '../../usecases/error.ts';
-import { assetVersion, PAGE_ASSETS } from '../pages/layout.ts';
+import { assetVersion, pageAsset } from '../pages/layout.ts';
 import type { RouteDef } from '../route.ts';
 
 const A_YEAR_SECONDS = 31_536_000;
@@ -18,7 +18,7 @@ export const getPageAsset: RouteDef = {
   },
   async handle({ params, query }) {
     const name = params.name ?? '';
-    const asset = Object.hasOwn(PAGE_ASSETS, name) ? PAGE_ASSETS[name] : undefined;
+    const asset = pageAsset(name);
     if (asset === undefined) throw new FuselinkError('not_found', 'There is no such file.');
     // Only the address that names this very version may be kept: an older page would else meet a newer script.
     const kept = query.get('v') === assetVersion(name);

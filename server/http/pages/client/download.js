@@ -10,20 +10,28 @@ const BLOB_BYTES = 8_388_608;
 
 /** What has arrived: hashed as it comes, because the browser's own digest wants everything at once (and HTTPS). */
 class Arrived {
-  constructor() {
+  /** `open`: makes what opens a sealed download from its first byte on; null keeps it as it comes. */
+  constructor(open) {
     this.bytes = 0;
     this.hash = sha256.create();
+    this.opener = open === null ? null : open();
     this.blobs = [];
     this.loose = [];
     this.looseBytes = 0;
   }
 
-  add(piece) {
+  async add(piece) {
     this.bytes += piece.length;
     this.hash.update(piece);
-    this.loose.push(piece);
-    this.looseBytes += piece.length;
-    if (this.looseBytes >= BLOB_BYTES) this.settle();
+    this.keep(this.opener === null ? [piece] : await this.opener.push(piece));
+  }
+
+  keep(pieces) {
+    for (const piece of pieces) {
+      this.loose.push(piece);
+      this.looseBytes += piece.length;
+      if (this.looseBytes >= BLOB_BYTES) this.settle();
+    }
   }
 
   settle() {
@@ -32,16 +40,21 @@ class Arrived {
     this.looseBytes = 0;
   }
 
-  finish(type) {
+  async finish(type) {
+    const end = this.opener === null ? { pieces: [], unsealed: null } : await this.opener.finish();
+    this.keep(end.pieces);
     this.settle();
     const digest = Array.from(this.hash.digest(), (byte) => byte.toString(16).padStart(2, '0')).join('');
-    return { blob: new Blob(this.blobs, { type }), sha256: digest };
+    return { blob: new Blob(this.blobs, { type }), sha256: digest, unsealed: end.unsealed };
   }
 }
 
-/** Fetches a claimed file, going on where it was after every break. Throws when the link has ended. */
-export async function download(lease, tell) {
-  let arrived = new Arrived();
+/**
+ * Fetches a claimed file, going on where it was after every break, and opens it as it comes where `open` is given.
+ * Throws when the link has ended, and when what came cannot be opened.
+ */
+export async function download(lease, tell, open = null) {
+  let arrived = new Arrived(open);
   let etag = null;
   let waitMs = 500;
   let lastByteAt = Date.now();
@@ -55,16 +68,16 @@ export async function download(lease, tell) {
       await fetchPart(`${lease.base}/content`, headers, {
         started(response) {
           etag = response.headers.get('etag');
-          if (response.status === 200) arrived = new Arrived();
+          if (response.status === 200) arrived = new Arrived(open);
         },
-        piece(piece) {
-          arrived.add(piece);
+        async piece(piece) {
+          await arrived.add(piece);
           lastByteAt = Date.now();
           waitMs = 500;
           tell.moved(arrived.bytes);
         },
       });
-      if (arrived.bytes === lease.size) return arrived.finish(lease.content_type);
+      if (arrived.bytes === lease.size) return await arrived.finish(lease.content_type);
     } catch (error) {
       if (error.code !== undefined) await goOnAfter(error, lease, tell);
     }
@@ -87,7 +100,7 @@ async function fetchPart(url, headers, on) {
     for (let step = await reader.read(); !step.done; step = await reader.read()) {
       clearTimeout(timer);
       timer = setTimeout(() => breaker.abort(), SILENCE_MS);
-      on.piece(step.value);
+      await on.piece(step.value);
     }
   } finally {
     clearTimeout(timer);
