@@ -82,7 +82,7 @@ describe('a file of 5 GiB, up and down, in flat memory', () => {
       return urlOf((await curl(...args, `${server.url}/v1/upload`)).stdout);
     }));
 
-  it('tus-js-client, one PATCH', () =>
+  it('tus-js-client, PATCHes of 256 MiB', () =>
     measured('tus', async () => {
       const { location } = await tusJsUpload(createReadStream(path, { highWaterMark: 1_048_576 }), {
         endpoint: `${server.url}/v1/uploads`,
