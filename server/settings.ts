@@ -185,6 +185,8 @@ const CLIENT_SETTINGS = [
   'FUSELINK_CA',
   'FUSELINK_PROXY',
   'FUSELINK_DEVICE',
+  'FUSELINK_CREDENTIALS',
+  'FUSELINK_PASSPHRASE_FILE',
 ];
 
 function publicUrl(text: string, problems: string[]): string | null {
