@@ -36,6 +36,9 @@ const APPEND_ERRORS = [
   'invalid_field',
   'storage_full',
   'storage_unavailable',
+  'quota_exceeded',
+  'too_many_in_flight',
+  'key_revoked',
   'role_insufficient',
 ];
 const TUS_HEADER = { name: 'Tus-Resumable', in: 'header', required: true, schema: { const: TUS_VERSION } };
@@ -89,8 +92,6 @@ export const postUploads: RouteDef = {
       'idempotency_key_invalid',
       'idempotency_mismatch',
       'upload_limit_exceeded',
-      'too_many_in_flight',
-      'quota_exceeded',
     ],
   },
   handle: (context) => speakingTus(context, create),
@@ -154,7 +155,14 @@ export const deleteUpload: RouteDef = {
     summary: 'Give an upload up, or burn its finished file',
     parameters: [TUS_HEADER],
     responses: { '204': { description: 'Gone' } },
-    errors: ['tus_version_unsupported', 'upload_unknown', 'upload_gone', 'role_insufficient', 'transfer_ended'],
+    errors: [
+      'tus_version_unsupported',
+      'upload_unknown',
+      'upload_gone',
+      'conflict',
+      'role_insufficient',
+      'transfer_ended',
+    ],
   },
   handle: (context) =>
     speakingTus(context, async () => {
@@ -177,7 +185,7 @@ export const postUploadOverride: RouteDef = {
       { name: 'X-HTTP-Method-Override', in: 'header', required: true, schema: { enum: ['PATCH', 'DELETE'] } },
     ],
     responses: { '204': { description: 'As the method that was meant' } },
-    errors: [...APPEND_ERRORS, 'method_not_allowed', 'transfer_ended'],
+    errors: [...APPEND_ERRORS, 'conflict', 'method_not_allowed', 'transfer_ended'],
   },
   handle: async (context) => {
     const meant = oneHeader(context.req.headers['x-http-method-override'])?.trim().toUpperCase();
