@@ -24,11 +24,18 @@ class BodyReader implements AsyncIterableIterator<Uint8Array> {
   readonly #req: IncomingMessage;
   readonly #held: Uint8Array[] = [];
   #heldBytes = 0;
+  #begun = false;
   #pending: Pending | null = null;
   #over: 'complete' | 'left' | Error | null = null;
 
   constructor(req: IncomingMessage) {
     this.#req = req;
+  }
+
+  /** Not before the first byte is asked for: a request that waits for its place holds no memory. */
+  #begin(): void {
+    const req = this.#req;
+    this.#begun = true;
     if (req.readableEnded) this.#over = req.complete ? 'complete' : truncated(req, null);
     else if (req.destroyed) this.#over = truncated(req, req.errored);
     else req.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onBroken).on('close', this.#onBroken);
@@ -39,6 +46,7 @@ class BodyReader implements AsyncIterableIterator<Uint8Array> {
   }
 
   next(): Promise<IteratorResult<Uint8Array>> {
+    if (!this.#begun && this.#over === null) this.#begin();
     const chunk = this.#held.shift();
     if (chunk !== undefined) {
       this.#heldBytes -= chunk.length;
@@ -81,7 +89,7 @@ class BodyReader implements AsyncIterableIterator<Uint8Array> {
     this.#over = how;
     const req = this.#req;
     req.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onBroken).off('close', this.#onBroken);
-    if (how === 'left') req.pause();
+    if (how === 'left' && this.#begun) req.pause();
     const pending = this.#pending;
     this.#pending = null;
     if (how instanceof Error) pending?.reject(how);
