@@ -105,7 +105,8 @@ async function openMetadata(metadata: ServerSettings['metadata']): Promise<Metad
   }
 }
 
-async function openBlobs(blobs: ServerSettings['blobs']): Promise<BlobStore> {
+/** Opens the blob store that the settings name. */
+export async function openBlobs(blobs: ServerSettings['blobs']): Promise<BlobStore> {
   switch (blobs.kind) {
     case 'disk':
       return openDiskBlobs({ folder: blobs.folder });

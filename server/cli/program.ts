@@ -7,6 +7,7 @@ import { backupCommand, restoreCommand } from './backup.ts';
 import { deviceCommand } from './device.ts';
 import { gatewayCommand } from './gateway.ts';
 import { keyCommand } from './key.ts';
+import { exportCommand, importCommand } from './move.ts';
 import { recipientCommand } from './recipient.ts';
 import { secretCommand } from './secret.ts';
 import { serveCommand } from './serve.ts';
@@ -37,6 +38,8 @@ Exit codes: 0 done, 1 failed, 2 not understood.`,
     secretCommand(),
     backupCommand(),
     restoreCommand(),
+    exportCommand(),
+    importCommand(),
   ]) {
     command.addCommand(sub.copyInheritedSettings(command));
     // Verbs below verbs were made before they could inherit anything.

@@ -124,8 +124,14 @@ async function endDue(deps: Deps, row: TransferRow, report: SweepReport): Promis
   await deleteBlob(deps, gone.row);
 }
 
-/** Blobs no row speaks of. A row is always written before its blob, so such bytes are nobody's. */
+/**
+ * Blobs no row speaks of. A row is always written before its blob, so such bytes are nobody's. But a database that has
+ * never had a transfer is not the one these bytes belong to (it is new, and a backup is about to be brought back): then
+ * nothing is deleted.
+ */
 async function deleteOrphans(deps: Deps, report: SweepReport): Promise<void> {
+  const known = await deps.store.list('transfers', { where: [], orderBy: [['id', 'asc']], limit: 1 });
+  if (known.length === 0) return;
   for await (const id of deps.blobs.list()) {
     const row = await deps.store.get('transfers', { id: id as TransferRow['id'] });
     if (row !== null && row.storage === 'blob') continue;
