@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { StringDecoder } from 'node:string_decoder';
 import { UsageError } from './exit-codes.ts';
 import type { Parsed } from './options.ts';
 import { textOption } from './options.ts';
@@ -37,21 +38,46 @@ async function typed(terminal: Terminal, prompt: string): Promise<string> {
   }
   terminal.stderr.write(prompt);
   input.setRawMode?.(true);
-  let line = '';
   try {
-    for await (const chunk of input) {
-      for (const character of String(chunk)) {
-        if (ENTER.includes(character)) return line;
-        if (CANCEL.includes(character)) throw new UsageError('no passphrase was given');
-        line = RUB_OUT.includes(character) ? line.slice(0, -1) : line + character;
-        if (line.length > PASSPHRASE_CHARS_MAX) throw new UsageError('the passphrase has too many characters');
-      }
-    }
-    return line;
+    return await lineOf(input);
   } finally {
     input.setRawMode?.(false);
     terminal.stderr.write('\n');
   }
+}
+
+/** The next line of an open stream, which stays open: there may be another question. */
+function lineOf(input: NodeJS.ReadableStream): Promise<string> {
+  return new Promise((resolve, reject) => {
+    // A character of several bytes may come in two chunks.
+    const decoder = new StringDecoder('utf8');
+    let line = '';
+    const end = (settle: () => void) => {
+      input.pause();
+      input.removeListener('data', take).removeListener('end', over);
+      settle();
+    };
+    const over = () => end(() => resolve(line));
+    const take = (chunk: Buffer | string) => {
+      const text = typeof chunk === 'string' ? chunk : decoder.write(chunk);
+      for (let at = 0; at < text.length; at++) {
+        const character = text.charAt(at);
+        if (ENTER.includes(character)) {
+          const rest = text.slice(at + 1);
+          end(() => resolve(line));
+          if (rest !== '') input.unshift(rest);
+          return;
+        }
+        if (CANCEL.includes(character)) return end(() => reject(new UsageError('no passphrase was given')));
+        line = RUB_OUT.includes(character) ? line.slice(0, -1) : line + character;
+        if (line.length > PASSPHRASE_CHARS_MAX) {
+          return end(() => reject(new UsageError('the passphrase has too many characters')));
+        }
+      }
+    };
+    input.on('data', take).on('end', over);
+    input.resume();
+  });
 }
 
 /** A passphrase for a new key: from the file, else typed twice. */
