@@ -152,6 +152,8 @@ export interface AccountAnswer {
   email: string;
   created_at: string;
   keys_may_manage: boolean;
+  /** Uploads that are not sealed end to end are refused. */
+  require_sealed: boolean;
 }
 
 /** One entry of the audit chain. */
@@ -302,6 +304,54 @@ export interface StoryEvent {
   seq: number;
   action: string;
   sentence: string;
+}
+
+/** A rotation campaign as its account sees it. Times of its rules in seconds. */
+export interface CampaignAnswer {
+  id: string;
+  name: string;
+  state: string;
+  /** Why it is paused. */
+  reason: string | null;
+  wave: number;
+  selection: Record<string, unknown>;
+  source: string;
+  policy: string;
+  starts_at: string | null;
+  since: string;
+  repeat_every_days: number | null;
+  created_at: string;
+  created_by: string;
+  progress: CampaignProgress;
+}
+
+export interface CampaignProgress {
+  waiting: number;
+  open: number;
+  contacted: number;
+  done: number;
+  errors: number;
+  limbo: number;
+}
+
+/** What a campaign would do, before it does it. */
+export interface CampaignPreflight {
+  devices: number;
+  waves: number[];
+  /** If every device answers at once; what sleeps takes longer. */
+  seconds_min: number;
+  /** Not heard for a day. */
+  offline: string[];
+  offline_total: number;
+  /** Rotations that are under way already: these devices are left out. */
+  busy_total: number;
+  /** Without a recovery secret only an operator can help these out of trouble. */
+  without_recovery_total: number;
+  /** Whom the deadline's policy would lock out, if nobody is heard sooner than in the past. */
+  locked_out: string[];
+  locked_out_total: number;
+  /** Every device may make as many reports a minute as a rotation needs. */
+  within_caps: boolean;
 }
 
 /** How a device's key came to be as it is: one sentence an event, oldest first. */

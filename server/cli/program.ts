@@ -4,6 +4,7 @@ import { VERSION } from '../start.ts';
 import { accountCommand } from './account.ts';
 import { auditCommand } from './audit.ts';
 import { backupCommand, restoreCommand } from './backup.ts';
+import { campaignCommand } from './campaign.ts';
 import { deviceCommand } from './device.ts';
 import { gatewayCommand } from './gateway.ts';
 import { keyCommand } from './key.ts';
@@ -32,6 +33,7 @@ Exit codes: 0 done, 1 failed, 2 not understood.`,
     accountCommand(),
     keyCommand(),
     deviceCommand(),
+    campaignCommand(),
     gatewayCommand(),
     recipientCommand(),
     auditCommand(),

@@ -21,6 +21,7 @@ import {
   postRecoveryCodes,
   postReplace,
 } from './routes/auth.ts';
+import { CAMPAIGN_ROUTES } from './routes/campaigns.ts';
 import { getContent, postAck, postClaim } from './routes/claims.ts';
 import { DEVICE_ROTATION_ROUTES } from './routes/device-rotation.ts';
 import { DEVICE_SELF_ROUTES } from './routes/device-self.ts';
@@ -72,6 +73,7 @@ export const ROUTES: readonly RouteDef[] = [
   postDevices,
   ...DEVICE_SELF_ROUTES,
   ...DEVICE_ROTATION_ROUTES,
+  ...CAMPAIGN_ROUTES,
   ...GATEWAY_ROUTES,
   ...RECIPIENT_ROUTES,
   getAccount,

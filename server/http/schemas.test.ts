@@ -32,6 +32,8 @@ describe('schemas', () => {
     ['Registration', 'RegistrationAnswer'],
     ['Rotation', 'RotationAnswer'],
     ['Story', 'StoryAnswer'],
+    ['Campaign', 'CampaignAnswer'],
+    ['Preflight', 'CampaignPreflight'],
     ['Recipient', 'RecipientAnswer'],
     ['SigningKey', 'SigningKeyAnswer'],
   ])('%s: the document and the type %s → the same fields', (schema, type) => {

@@ -1,11 +1,13 @@
 import type { KeyState, Role } from '#sdk/protocol';
 import type { AccountId, DeviceId, KeyId, RecipientId, TransferId } from '../domain/ids.ts';
+import { CAMPAIGN_TABLES, type CampaignTables } from './campaign-tables.ts';
 import { GATEWAY_TABLES, type GatewayTables } from './gateway-tables.ts';
 import { ROTATION_TABLES, type RotationTables } from './rotation-tables.ts';
 import { SIGN_IN_TABLES, type SignInTables } from './sign-in-tables.ts';
 import type { TableShape } from './table-shape.ts';
 import { TRANSFER_TABLES, type TransferRow } from './transfer-tables.ts';
 
+export type * from './campaign-tables.ts';
 export type * from './gateway-tables.ts';
 export type * from './gateway-tables.ts';
 export type * from './rotation-tables.ts';
@@ -152,7 +154,7 @@ export interface SigningKeyRow {
   version: number;
 }
 
-export interface Tables extends GatewayTables, SignInTables, RotationTables {
+export interface Tables extends GatewayTables, SignInTables, RotationTables, CampaignTables {
   accounts: AccountRow;
   api_keys: KeyRow;
   devices: DeviceRow;
@@ -294,4 +296,5 @@ export const TABLES: { readonly [T in TableName]: TableShape<Tables[T]> } = {
   ...GATEWAY_TABLES,
   ...TRANSFER_TABLES,
   ...ROTATION_TABLES,
+  ...CAMPAIGN_TABLES,
 };

@@ -1,6 +1,7 @@
 import { sweep } from '../domain/transfer/ending.ts';
 import type { Condition } from '../ports/metadata-store.ts';
 import type { TransferRow } from '../ports/tables.ts';
+import { driveCampaigns } from './campaign/drive.ts';
 import type { Deps } from './deps.ts';
 import { tickRotations } from './rotation/ticks.ts';
 import { clearAway, deleteBlob, dropBytes } from './upload/dispose.ts';
@@ -68,6 +69,7 @@ export async function sweepOnce(deps: Deps, options: { atStart: boolean }): Prom
   });
   if (options.atStart) await deleteOrphans(deps, report);
   await tickRotations(deps);
+  await driveCampaigns(deps);
   return report;
 }
 
