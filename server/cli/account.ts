@@ -104,6 +104,7 @@ export function accountCommand(): Command {
       print(options.json === true, account, [
         `Account          ${account.email} (${account.id})`,
         `Keys may manage  ${account.keys_may_manage ? 'on' : 'off'}`,
+        `Unsealed files   ${account.require_sealed ? 'refused' : 'accepted'}`,
       ]);
     });
 

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { changePolicy } from '../usecases/account/policy.ts';
+import { changeAccount } from '../usecases/account/settings.ts';
 import { operatorFor, print, withStores } from './operator.ts';
 
 /** `account policy`: what an account accepts. Without an option it is only shown. */
@@ -10,11 +10,11 @@ export function policyCommand(): Command {
     .option('--account <email>', 'which account, where there are several')
     .option('--json', 'print JSON')
     .action(async (options: { requireSealed?: boolean; account?: string; json?: boolean }) => {
-      const policy = await withStores(async (deps) =>
-        changePolicy(deps, await operatorFor(deps, options.account), { requireSealed: options.requireSealed }),
+      const account = await withStores(async (deps) =>
+        changeAccount(deps, await operatorFor(deps, options.account), { requireSealed: options.requireSealed }),
       );
-      print(options.json === true, { require_sealed: policy.requireSealed }, [
-        `Unsealed uploads are ${policy.requireSealed ? 'refused' : 'accepted'}.`,
+      print(options.json === true, { require_sealed: account.require_sealed }, [
+        `Unsealed uploads are ${account.require_sealed ? 'refused' : 'accepted'}.`,
       ]);
     });
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type RunOptions, runCli } from '../../sdk/cli/testing.ts';
 import type { DeviceId } from '../../server/domain/ids.ts';
-import { changePolicy } from '../../server/usecases/account/policy.ts';
+import { changeAccount } from '../../server/usecases/account/settings.ts';
 import { putRecipient } from '../../server/usecases/recipient/recipients.ts';
 import { removeSigningKey } from '../../server/usecases/recipient/signing-keys.ts';
 import { startFlakyProxy } from '../support/flaky-proxy.ts';
@@ -260,14 +260,14 @@ describe('sealed to recipients', () => {
   });
 
   test('a policy of sealed files only → plain is refused with what to do, sealed passes', async () => {
-    await changePolicy(server.deps, server.operator, { requireSealed: true });
+    await changeAccount(server.deps, server.operator, { requireSealed: true });
     try {
       const path = await file('a', seededBytes(100_000));
       const plain = await cli(['send', path]);
       expect([plain.code, plain.err.includes('unsealed_refused')]).toEqual([3, true]);
       expect((await cli(['send', path, '--seal'])).code).toBe(0);
     } finally {
-      await changePolicy(server.deps, server.operator, { requireSealed: false });
+      await changeAccount(server.deps, server.operator, { requireSealed: false });
     }
   });
 });

@@ -42,14 +42,21 @@ export const patchAccount: RouteDef = {
   body: 'json',
   operation: {
     operationId: 'changeAccount',
-    summary: 'Whether API keys alone may manage keys and devices (off by default)',
-    requestBody: jsonRequest({ keys_may_manage: { type: 'boolean' } }, ['keys_may_manage']),
+    summary: 'Whether API keys alone may manage keys and devices, and whether unsealed files are refused (both off)',
+    requestBody: jsonRequest({ keys_may_manage: { type: 'boolean' }, require_sealed: { type: 'boolean' } }, []),
     responses: { '200': jsonResponse('The account', 'Account') },
     errors: [...OWNER_ERRORS, ...BODY_ERRORS],
   },
   async handle({ deps, caller, req }) {
-    const body = checkFields(await readJson(req), { keys_may_manage: { type: 'boolean', required: true } });
-    return { status: 200, json: await changeAccount(deps, caller, { keysMayManage: body.keys_may_manage === true }) };
+    const body = checkFields(await readJson(req), {
+      keys_may_manage: { type: 'boolean' },
+      require_sealed: { type: 'boolean' },
+    });
+    const changes = {
+      keysMayManage: body.keys_may_manage as boolean | undefined,
+      requireSealed: body.require_sealed as boolean | undefined,
+    };
+    return { status: 200, json: await changeAccount(deps, caller, changes) };
   },
 };
 

@@ -11,6 +11,7 @@ export function accountAnswer(row: AccountRow): AccountAnswer {
     email: row.email,
     created_at: new Date(row.created_at_ms).toISOString(),
     keys_may_manage: row.settings.keys_may_manage === true,
+    require_sealed: row.settings.require_sealed === true,
   };
 }
 
@@ -26,19 +27,27 @@ async function loadAccount(deps: Deps, caller: Caller): Promise<AccountRow> {
   return account;
 }
 
-/** Whether the account's keys may manage keys and devices without a sign-in: the looser rule other systems have. */
-export async function changeAccount(
-  deps: Deps,
-  caller: Caller,
-  what: { keysMayManage: boolean },
-): Promise<AccountAnswer> {
+export interface AccountChanges {
+  /** The account's keys may manage keys and devices without a sign-in: the looser rule other systems have. */
+  keysMayManage?: boolean | undefined;
+  /** Uploads that are not sealed end to end are refused, on every path and in every dialect. */
+  requireSealed?: boolean | undefined;
+}
+
+/** Changes what is given, for the very next request. */
+export async function changeAccount(deps: Deps, caller: Caller, what: AccountChanges): Promise<AccountAnswer> {
   requireSecondFactor(caller);
   requireOwner(caller);
   return decideAndCommit(deps.store, async () => {
     const account = await loadAccount(deps, caller);
+    const changed = {
+      ...(what.keysMayManage === undefined ? {} : { keys_may_manage: what.keysMayManage }),
+      ...(what.requireSealed === undefined ? {} : { require_sealed: what.requireSealed }),
+    };
+    if (Object.keys(changed).length === 0) return { answer: accountAnswer(account), writes: [] };
     const next: AccountRow = {
       ...account,
-      settings: { ...account.settings, keys_may_manage: what.keysMayManage },
+      settings: { ...account.settings, ...changed },
       version: account.version + 1,
     };
     return {
@@ -48,7 +57,7 @@ export async function changeAccount(
         auditOf(caller, deps.clock.nowMs(), {
           action: 'account.changed',
           subject: account.id,
-          detail: { keys_may_manage: what.keysMayManage },
+          detail: changed,
         }),
       ],
     };

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSealer, nodeCrypto, nodeRandom } from '#sdk/seal/node';
 import { startTestServer, type TestServer } from '../../../test/support/test-server.ts';
-import { changePolicy } from '../account/policy.ts';
+import { changeAccount } from '../account/settings.ts';
 
 let server: TestServer;
 beforeAll(async () => {
@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-const require = (requireSealed: boolean) => changePolicy(server.deps, server.operator, { requireSealed });
+const require = (requireSealed: boolean) => changeAccount(server.deps, server.operator, { requireSealed });
 
 function sealedBytes(contentBytes: number): Buffer {
   const sealer = createSealer({ crypto: nodeCrypto, random: nodeRandom }, { to: { kind: 'link' } });
