@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import type { Crypto } from '../../ports/crypto.ts';
+import { bytesPassed } from './young-garbage.ts';
 
 const GCM = 'aes-256-gcm';
 const KEY_BYTES = 32;
@@ -36,6 +37,7 @@ export const nodeCrypto: Crypto = {
 
   seal({ key, nonce, aad, plaintext }) {
     checkSizes(key, nonce);
+    bytesPassed(plaintext.byteLength);
     const cipher = createCipheriv(GCM, key, nonce, { authTagLength: TAG_BYTES });
     cipher.setAAD(aad, { plaintextLength: plaintext.byteLength });
     // GCM is a stream mode: `update` gives everything and `final` nothing, so one copy makes room for the tag.
@@ -49,6 +51,7 @@ export const nodeCrypto: Crypto = {
 
   open({ key, nonce, aad, sealed }) {
     checkSizes(key, nonce);
+    bytesPassed(sealed.byteLength);
     if (sealed.byteLength < TAG_BYTES) return null;
     const split = sealed.byteLength - TAG_BYTES;
     const decipher = createDecipheriv(GCM, key, nonce, { authTagLength: TAG_BYTES });

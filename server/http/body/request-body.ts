@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { isWellFormed } from '../../domain/upload/filename.ts';
 import { FuselinkError } from '../../usecases/error.ts';
-import { bodyBytesCame } from './young-garbage.ts';
 
 /** JSON bodies are small; anything larger is a mistake. */
 const JSON_BYTES_MAX = 65_536;
@@ -68,7 +67,6 @@ class BodyReader implements AsyncIterableIterator<Uint8Array> {
   }
 
   #onData = (chunk: Buffer): void => {
-    bodyBytesCame(chunk.length);
     if (this.#pending !== null) {
       const { resolve } = this.#pending;
       this.#pending = null;

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Bytes of bodies between two collections: about three times as much garbage. */
+/** Bytes between two collections: about three times as much garbage. */
 const EVERY_BYTES = 4 * 1_048_576;
 
 type Collect = (options: { type: 'minor' }) => void;
@@ -10,14 +10,14 @@ let collect: Collect | null | undefined;
 let bytesSince = 0;
 
 /**
- * Counts bytes of bodies as they come, and frees the buffers they left behind before those count as old.
+ * Counts bytes that are sealed or opened, and frees the buffers they left behind before those count as old.
  *
- * A body leaves about three bytes of garbage for each of its own (the socket's buffer, the ciphertext, the sealed
- * segment), all of it outside of JavaScript's heap. V8 looks only at objects there to decide when its young ones are
+ * A file on its way leaves about three bytes of garbage for each of its own (the socket's or disk's buffer, the
+ * ciphertext, the sealed segment), all of it outside of JavaScript's heap. V8 looks only at objects there to decide when its young ones are
  * collected, and they are few; so buffers are kept until 64 MiB of them have grown old, and a full collection has to
  * find them. A young collection every few mebibytes takes a fraction of a millisecond and keeps memory flat.
  */
-export function bodyBytesCame(bytes: number): void {
+export function bytesPassed(bytes: number): void {
   bytesSince += bytes;
   if (bytesSince < EVERY_BYTES) return;
   bytesSince = 0;
