@@ -29,6 +29,10 @@ export interface LineSettings {
   /** `block`: publishers wait; `drop-oldest`: the oldest readings make room, and are counted. */
   whenFull: 'block' | 'drop-oldest';
   bytesPerDayMax: number;
+  /** The longest wait between two tries. */
+  retryDelayMsMax: number;
+  /** The first try after an outage waits a random part of this: every other gateway comes back as well. */
+  spreadMsMax: number;
 }
 
 export interface LineEvents {
@@ -122,6 +126,8 @@ export class DeviceLine {
     const digest = messageDigest(channel, payload);
     const before = delivery.dup ? this.#repeats.find(session, delivery.packetId, digest) : null;
     if (before !== null) {
+      // It may come once more, on the connection after this one.
+      this.#repeats.note(session, delivery.packetId, digest, before);
       const outcome = await before;
       if (outcome.kept) return { kept: true, repeat: true };
     }

@@ -1,6 +1,6 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { UploadLimits } from '#sdk/core';
+import { UPLOAD_LIMITS } from '#sdk/core';
 import type { SpoolFileSystem, Transport } from '#sdk/node';
 import type { Acceptance, DeviceMessage, MessageSink } from '../broker/message.ts';
 import { isDeviceId } from '../broker/topics.ts';
@@ -15,6 +15,8 @@ export const LINE_SETTINGS: LineSettings = {
   spoolBytesMax: 268_435_456,
   whenFull: 'block',
   bytesPerDayMax: 5_368_709_120,
+  retryDelayMsMax: UPLOAD_LIMITS.retryDelayMsMax,
+  spreadMsMax: UPLOAD_LIMITS.spreadMsMax,
 };
 
 export interface UplinkOptions {
@@ -24,7 +26,6 @@ export interface UplinkOptions {
   transport: Transport;
   gatewayKey(): string;
   settings?: Partial<LineSettings>;
-  uploadLimits?: Partial<UploadLimits>;
   /** Default 604,800: readings wait for their reader as long as they can. */
   ttlSeconds?: number;
   recipient?: string | null;
@@ -119,7 +120,8 @@ export class Uplink implements MessageSink {
   }
 
   async #openLine(device: string): Promise<DeviceLine> {
-    const { folder, settings, events, uploadLimits, fileSystem } = this.#options;
+    const { folder, events, fileSystem } = this.#options;
+    const settings = { ...LINE_SETTINGS, ...this.#options.settings };
     const { base, transport, gatewayKey, ttlSeconds, recipient } = this.#options;
     const uploader = new DeviceUploader({
       base,
@@ -128,13 +130,13 @@ export class Uplink implements MessageSink {
       device,
       ttlSeconds: ttlSeconds ?? 604_800,
       recipient: recipient ?? null,
-      ...(uploadLimits === undefined ? {} : { limits: uploadLimits }),
+      limits: { retryDelayMsMax: settings.retryDelayMsMax, spreadMsMax: settings.spreadMsMax },
       retrying: (code, detail) => events.retrying(device, code, detail),
     });
     const line = await DeviceLine.open({
       device,
       folder: join(folder, device),
-      settings: { ...LINE_SETTINGS, ...settings },
+      settings,
       uploader,
       events,
       ...(fileSystem === undefined ? {} : { fileSystem }),
