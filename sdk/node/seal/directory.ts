@@ -88,7 +88,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
       onFile = await found(purpose, name, pinned === null ? how : { ...how, giveUpAfterMs: 0 });
     } catch (error) {
       // What is pinned needs no server: only a change would be noticed later.
-      if (pinned !== null && error instanceof FuselinkError && UNREACHABLE.includes(error.code)) {
+      if (pinned !== null && error instanceof FuselinkError && passes(error)) {
         return decode(purpose, name, pinned.publicKey);
       }
       throw error;
