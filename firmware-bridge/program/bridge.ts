@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parseApiKey } from '#sdk/core';
 import { createTransport, parseServerUrl } from '#sdk/node';
+import { joinBroker } from '../broker/joined-broker.ts';
 import { type Listener, listen, parseListenAddress } from '../broker/listeners.ts';
 import type { MessageSink } from '../broker/message.ts';
 import { createOwnBroker } from '../broker/own-broker.ts';
@@ -135,6 +136,15 @@ async function begin(
     });
     listeners.push(listener);
     ends.push(() => listener.close());
+  }
+
+  if (config.broker !== null) {
+    const { url, username, passwordFile, clientId, version, topics } = config.broker;
+    const password = passwordFile === null ? null : (await readFile(passwordFile, 'utf8')).trim();
+    const ca = config.caFile === null ? undefined : await readFile(config.caFile, 'utf8');
+    const count = (name: string, label?: string) => metrics.add(name, label);
+    const joined = joinBroker({ url, username, password, clientId, version, topics, ca, sink, count, note: log });
+    ends.push(() => joined.close());
   }
 
   const gauges = () => {

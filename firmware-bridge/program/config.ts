@@ -1,16 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import type { TopicMapping } from '../broker/topic-mapping.ts';
 import { isChannel, isDeviceId } from '../broker/topics.ts';
 import { BRIDGE_LIMITS, type BridgeLimits } from '../limits.ts';
 import type { LineSettings } from '../uplink/device-line.ts';
 import { LINE_SETTINGS } from '../uplink/uplink.ts';
-
-export interface TopicMapping {
-  /** MQTT filter. `+` levels can be named in `device` and `channel` as {1}, {2}, …; `#` as {#}. */
-  filter: string;
-  device: string;
-  channel: string;
-}
 
 export interface BridgeConfig {
   server: string;

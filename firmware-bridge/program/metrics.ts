@@ -16,6 +16,8 @@ const COUNTERS: Record<string, { help: string; label?: string }> = {
     help: 'Readings among those dropped whose sender was not acknowledged and still has them',
     label: 'reason',
   },
+  unmapped: { help: 'Messages of the joined broker that no mapping fits' },
+  retained_ignored: { help: 'Retained messages of the joined broker, which are no new readings' },
   retries: { help: 'Requests that will be tried again, by reason', label: 'reason' },
 };
 
