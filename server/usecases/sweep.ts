@@ -1,5 +1,5 @@
 import { sweep } from '../domain/transfer/ending.ts';
-import type { Condition } from '../ports/metadata-store.ts';
+import type { Condition, Query } from '../ports/metadata-store.ts';
 import type { TransferRow } from '../ports/tables.ts';
 import { driveCampaigns } from './campaign/drive.ts';
 import type { Deps } from './deps.ts';
@@ -18,6 +18,55 @@ export interface SweepReport {
   receiptsDropped: number;
 }
 
+/** Rows that are looked at in the order of an index: a planner that may choose another order reads the whole table. */
+export interface SweepQuery {
+  where: readonly Condition<TransferRow>[];
+  by: 'expires_at_ms' | 'upload_deadline_ms' | 'grace_until_ms' | 'receipt_until_ms' | 'state';
+}
+
+/** The first page of a query. */
+export function listOf(query: SweepQuery): Query<TransferRow> {
+  return {
+    where: query.where,
+    orderBy: [
+      [query.by, 'asc'],
+      ['id', 'asc'],
+    ],
+    limit: BATCH_ROWS,
+  };
+}
+
+const inState = (state: TransferRow['state']): Condition<TransferRow> => ['state', '=', state];
+
+/** What time alone ends. One state at a time: two would not come in the order of the index. */
+export function dueQueries(nowMs: number): SweepQuery[] {
+  return [
+    { where: [inState('ready'), ['expires_at_ms', '<=', nowMs]], by: 'expires_at_ms' },
+    { where: [inState('claimed'), ['expires_at_ms', '<=', nowMs]], by: 'expires_at_ms' },
+    { where: [inState('uploading'), ['upload_deadline_ms', '<=', nowMs]], by: 'upload_deadline_ms' },
+    { where: [inState('claimed'), ['grace_until_ms', '<=', nowMs]], by: 'grace_until_ms' },
+  ];
+}
+
+/**
+ * Bytes that outlived their transfer. Said as a range: with two equalities PostgreSQL takes them for independent, expects
+ * half the table, and reads all of it to find the none there are.
+ */
+export const ENDED_WITH_BYTES: readonly SweepQuery[] = (['burned', 'expired', 'revoked'] as const).map((state) => ({
+  where: [
+    ['storage', '=', 'blob'],
+    ['state', '>=', state],
+    ['state', '<=', state],
+  ],
+  by: 'state',
+}));
+
+export function oldReceipts(nowMs: number): SweepQuery {
+  return { where: [['receipt_until_ms', '<=', nowMs]], by: 'receipt_until_ms' };
+}
+
+const UNFINISHED: SweepQuery = { where: [inState('uploading')], by: 'state' };
+
 /**
  * Ends what is due (expired links, abandoned uploads, reads behind a proxy whose grace has passed), deletes the bytes
  * of what has ended, and drops receipts that are old enough. Every step is a compare-and-set of its own, so that
@@ -26,43 +75,24 @@ export interface SweepReport {
 export async function sweepOnce(deps: Deps, options: { atStart: boolean }): Promise<SweepReport> {
   const report: SweepReport = { expired: 0, burned: 0, bytesDeleted: 0, receiptsDropped: 0 };
   const nowMs = deps.clock.nowMs();
-  const due: Condition<TransferRow>[][] = [
-    [
-      ['state', 'in', ['ready', 'claimed']],
-      ['expires_at_ms', '<=', nowMs],
-    ],
-    [
-      ['state', '=', 'uploading'],
-      ['upload_deadline_ms', '<=', nowMs],
-    ],
-    [
-      ['state', '=', 'claimed'],
-      ['grace_until_ms', '<=', nowMs],
-    ],
-  ];
-  for (const where of due) await eachRow(deps, where, (row) => endDue(deps, row, report));
+  for (const query of dueQueries(nowMs)) await eachRow(deps, query, (row) => endDue(deps, row, report));
 
   if (options.atStart && deps.settings.singleNode) {
-    await eachRow(deps, [['state', '=', 'uploading']], async (row) => {
+    await eachRow(deps, UNFINISHED, async (row) => {
       if (row.kind !== 'one-shot') return;
       await clearAway(deps, row);
       report.expired++;
     });
   }
   const lingered = options.atStart && deps.settings.singleNode ? nowMs : nowMs - BYTES_LINGER_MS;
-  await eachRow(
-    deps,
-    [
-      ['storage', '=', 'blob'],
-      ['state', 'in', ['burned', 'expired', 'revoked']],
-    ],
-    async (row) => {
+  for (const query of ENDED_WITH_BYTES) {
+    await eachRow(deps, query, async (row) => {
       if ((row.ended_at_ms ?? 0) > lingered && row.delivered_by === 'first-byte') return;
       await deleteBlob(deps, row);
       report.bytesDeleted++;
-    },
-  );
-  await eachRow(deps, [['receipt_until_ms', '<=', nowMs]], async (row) => {
+    });
+  }
+  await eachRow(deps, oldReceipts(nowMs), async (row) => {
     if (row.storage === 'blob' || row.state === 'uploading' || row.state === 'ready' || row.state === 'claimed') return;
     await deps.store.commit([{ kind: 'delete', table: 'transfers', key: row.id, expectVersion: row.version }]);
     report.receiptsDropped++;
@@ -73,23 +103,17 @@ export async function sweepOnce(deps: Deps, options: { atStart: boolean }): Prom
   return report;
 }
 
-async function eachRow(
-  deps: Deps,
-  where: Condition<TransferRow>[],
-  act: (row: TransferRow) => Promise<void>,
-): Promise<void> {
-  let after: string[] | null = null;
+async function eachRow(deps: Deps, query: SweepQuery, act: (row: TransferRow) => Promise<void>): Promise<void> {
+  let after: (string | number)[] | null = null;
   for (;;) {
     const rows: TransferRow[] = await deps.store.list('transfers', {
-      where,
-      orderBy: [['id', 'asc']],
+      ...listOf(query),
       ...(after === null ? {} : { after }),
-      limit: BATCH_ROWS,
     });
     for (const row of rows) await act(row);
     const last = rows[rows.length - 1];
     if (last === undefined || rows.length < BATCH_ROWS) return;
-    after = [last.id];
+    after = [last[query.by] as string | number, last.id];
   }
 }
 
