@@ -272,6 +272,31 @@ describe('sealed to recipients', () => {
   });
 });
 
+test('watch --once --seal, --to → each file of the folder sealed, its link with the key where --links says', async () => {
+  const ops = await recipient('ops@watch.example');
+  const inbox = join(folder, 'inbox');
+  await mkdir(inbox);
+  for (const name of ['a.csv', 'b.csv']) await writeFile(join(inbox, name), name);
+  const links = join(folder, 'links.ndjson');
+  const toLink = await cli(['watch', inbox, '--once', '--seal', '--links', links]);
+  expect([toLink.code, toLink.out.includes('#k1.')]).toEqual([0, false]);
+  const sent = (await readFile(links, 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(sent.map(({ filename, sealed }) => [filename, sealed])).toEqual([
+    ['a.csv', true],
+    ['b.csv', true],
+  ]);
+  expect((await cli(['receive', sent[1].url, '-o', join(folder, 'back')])).code).toBe(0);
+  expect(await readFile(join(folder, 'back'), 'utf8')).toBe('b.csv');
+  await writeFile(join(inbox, 'c.csv'), 'c');
+  const toOps = await cli(['watch', inbox, '--once', '--to', 'ops@watch.example', '--json', '--delete']);
+  expect([toOps.code, await readdir(inbox)]).toEqual([0, []]);
+  const { url } = JSON.parse(toOps.out);
+  expect((await cli(['receive', url, '-i', ops.path, '-o', join(folder, 'c')])).code).toBe(0);
+});
+
 describe('signed', () => {
   test('send --sign, receive --signed-by the device → the key that is registered; another device or none → refused before any content', async () => {
     const other = await server.device('valve-2');

@@ -11,6 +11,7 @@ import { EXIT, exitCodeOf, UsageError } from '../exit-codes.ts';
 import { credentialsFor } from '../key.ts';
 import type { Parsed } from '../options.ts';
 import { CONNECTION_OPTIONS, connectionOf, parseDuration, serverUrl, textOption } from '../options.ts';
+import { SEAL_OPTIONS, sealOptions } from '../seal-options.ts';
 import type { Terminal } from '../terminal.ts';
 import { plain, showBytes } from '../terminal.ts';
 import type { WatchJournal } from '../watch-journal.ts';
@@ -207,7 +208,8 @@ function waitForChange(folder: string, ms: number, signal: AbortSignal): Promise
 }
 
 async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
-  const settings = settingsOf(parsed, terminal);
+  const given = settingsOf(parsed, terminal);
+  const settings: Settings = { ...given, send: { ...given.send, seal: await sealOptions(parsed, terminal) } };
   const folder = await realpath(settings.folder).catch((error: Error) => {
     throw new UsageError(error.message);
   });
@@ -257,6 +259,7 @@ export const watch: Command = {
     recipient: { type: 'string', value: 'WHO', help: 'whom the files are for' },
     ttl: { type: 'string', value: 'DURATION', help: 'how long the links live (default 24h)' },
     note: { type: 'string', value: 'TEXT', help: 'a line for the receiver' },
+    ...SEAL_OPTIONS,
     settle: {
       type: 'string',
       value: 'DURATION',
@@ -271,7 +274,7 @@ export const watch: Command = {
     json: CONNECTION_OPTIONS.json,
   },
   details: [
-    'Hidden files and those that end in .part, .tmp, .swp or ~ are left alone, and so are folders. A file that changes\nafter it was sent is sent again. Ends on SIGTERM; what was under way goes on at the next start.',
+    'Hidden files and those that end in .part, .tmp, .swp or ~ are left alone, and so are folders. A file that changes\nafter it was sent is sent again. Ends on SIGTERM; what was under way goes on at the next start\n(a file that is sealed begins afresh then, under a new key).',
   ],
   run,
 };
