@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fullJitterMs, type LinkAnswer } from '#sdk/core';
+import { fullJitterMs, type LinkAnswer, PENDING_BYTES_MAX } from '#sdk/core';
 import {
   FuselinkError,
   type LeasedReadings,
@@ -55,6 +55,8 @@ export interface LineOptions {
 }
 
 const LANE = 1;
+/** Well below what the spool holds in memory of one lane before it says `busy`. */
+const RECORDING_BYTES_MAX = PENDING_BYTES_MAX / 2;
 const REPEATS_FILE = 'repeats.json';
 /** What only a person can mend is tried again this slowly; nothing is dropped. */
 const REFUSED_DELAY = { msMin: 30_000, msBase: 60_000, msMax: 900_000 };
@@ -64,6 +66,9 @@ export class DeviceLine {
   readonly #options: LineOptions;
   readonly #spool: Spool;
   readonly #repeats = new Repeats();
+  /** Bytes handed to the spool and not yet answered for, and who waits for its turn. */
+  #recordingBytes = 0;
+  readonly #turns: { bytes: number; resolve: () => void }[] = [];
   #waitingCount = 0;
   #waitingBytes = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -162,7 +167,9 @@ export class DeviceLine {
   async #record(message: DeviceMessage, session: string | null): Promise<Acceptance> {
     const packetId = message.delivery?.packetId ?? 0;
     const bytes = encodeEnvelope({ channel: message.channel, session, packetId, payload: message.payload });
+    await this.#turn(bytes.length);
     const outcome = await this.#spool.record(bytes, { lane: LANE });
+    this.#recorded(bytes.length);
     if (!outcome.kept) {
       if (message.delivery !== null) this.#options.events.returned(message.device, outcome.reason, 1);
       return { kept: false, reason: outcome.reason };
@@ -172,6 +179,27 @@ export class DeviceLine {
     if (this.#isDue()) this.#kick();
     else this.#arm();
     return { kept: true, repeat: false };
+  }
+
+  /** Resolves, in order, when the spool has room in memory for these bytes: over its own limit it refuses. */
+  async #turn(bytes: number): Promise<void> {
+    if (this.#turns.length > 0 || (this.#recordingBytes > 0 && this.#recordingBytes + bytes > RECORDING_BYTES_MAX)) {
+      await new Promise<void>((resolve) => this.#turns.push({ bytes, resolve }));
+      return;
+    }
+    this.#recordingBytes += bytes;
+  }
+
+  #recorded(bytes: number): void {
+    this.#recordingBytes -= bytes;
+    for (;;) {
+      const [next] = this.#turns;
+      if (next === undefined) return;
+      if (this.#recordingBytes > 0 && this.#recordingBytes + next.bytes > RECORDING_BYTES_MAX) return;
+      this.#turns.shift();
+      this.#recordingBytes += next.bytes;
+      next.resolve();
+    }
   }
 
   #isDue(): boolean {
