@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { report } from './report.ts';
+import { mqttDevices } from './steps/mqtt-devices.ts';
 import { plantLoss } from './steps/plant-loss.ts';
 import { previewLinks } from './steps/preview-links.ts';
 import { readLinks } from './steps/read-links.ts';
@@ -19,7 +20,7 @@ Exit code 0 only if nothing was lost and nothing was read twice.
   --keep         keep the temporary folder and print where it is`;
 
 /** What the demo shows, in order. */
-const STEPS: readonly Step[] = [sendFiles, previewLinks, plantLoss, readLinks, revokeKey];
+const STEPS: readonly Step[] = [sendFiles, previewLinks, plantLoss, readLinks, mqttDevices, revokeKey];
 
 const { values } = parseArgs({
   options: { 'plant-loss': { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean' } },
