@@ -58,6 +58,21 @@ describe.skipIf(group === null)('several nodes, one PostgreSQL, one S3: reads an
     for (const at of nodes) expect((await post(at, `${path}/claim`, {})).status).toBe(410);
   });
 
+  it('nodes: an ack to one right behind the last byte from another → never told that bytes are missing', async () => {
+    const content = seededBytes(70_000, 8);
+    const proof = { sha256: sha256Hex(content) };
+    const paths = await Promise.all(Array.from({ length: 20 }, () => sent(content)));
+    const statuses = await Promise.all(
+      paths.map(async (path) => {
+        const { claim } = (await (await post(nodes[0], `${path}/claim`, {})).json()) as { claim: string };
+        const headers = { 'fuselink-claim': claim };
+        await (await fetch(`${nodes[1].url}${path}/content`, { headers })).arrayBuffer();
+        return (await post(nodes[2], `${path}/ack`, proof, headers)).status;
+      }),
+    );
+    expect(statuses).toEqual(paths.map(() => 200));
+  });
+
   it('nodes: kill -9 of the one that serves → the lease goes on elsewhere and the file is delivered once', async () => {
     const content = seededBytes(8_000_000, 2);
     const path = await sent(content);

@@ -11,7 +11,7 @@ import { linkAudit } from './audit.ts';
 import { claimHash } from './claim-link.ts';
 import { type FoundLink, rowOf, secretsOf } from './find-link.ts';
 import type { OpenReadEntry } from './open-reads.ts';
-import { type ReadEnding, recordEnding, renew } from './record-ending.ts';
+import { type ReadEnding, recordEnding, recordHanded, renew } from './record-ending.ts';
 import { readRefusal } from './refusal.ts';
 
 export interface ReadRequest {
@@ -110,12 +110,15 @@ function openRead(
   };
   deps.endings.open.add(id, entry);
 
+  // Another node may be asked for the ack before this one has recorded how the read ended.
+  const overtaken = via === 'claim' && !deps.settings.singleNode;
+  const body = overtaken ? tellingLast(bodyOf(deps, begun), begun, () => recordHanded(context)) : bodyOf(deps, begun);
   const renewEveryMs = leaseMs / 3;
   let renewing = false;
   let renewAtMs = entry.movedAtMs + renewEveryMs;
   return {
     ...begun,
-    body: whileLeased(bodyOf(deps, begun), async () => {
+    body: whileLeased(body, async () => {
       // A strict read burned the file before its first byte: nobody else can have it.
       if (begun.row.state === 'burned') return true;
       while (deps.clock.monotonicMs() >= sureUntilMs) if (!(await renewed())) return false;
@@ -168,6 +171,20 @@ async function* whileLeased(body: AsyncIterable<Uint8Array>, held: () => Promise
   for await (const piece of body) {
     if (!(await held()))
       throw new FuselinkError('transfer_leased', 'The lease of this read ran out, and another reader took it.');
+    yield piece;
+  }
+}
+
+/** Calls `tell` before the last piece is let out. */
+async function* tellingLast(
+  body: AsyncIterable<Uint8Array>,
+  range: { from: number; to: number },
+  tell: () => Promise<void>,
+): AsyncGenerator<Uint8Array> {
+  let at = range.from;
+  for await (const piece of body) {
+    at += piece.length;
+    if (at >= range.to) await tell();
     yield piece;
   }
 }

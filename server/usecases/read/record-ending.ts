@@ -1,3 +1,4 @@
+import { addRange } from '../../domain/reading/byte-ranges.ts';
 import { endRead, renewLease } from '../../domain/transfer/read-ending.ts';
 import type { TransferRow } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
@@ -14,8 +15,8 @@ export interface ReadContext {
   id: TransferRow['id'];
   via: 'claim' | 'implicit';
   leaseHash: string;
-  /** The row as the read began, and the first byte it asked for. */
-  begun: { row: TransferRow; from: number };
+  /** The row as the read began, and the bytes `[from, to)` it asked for. */
+  begun: { row: TransferRow; from: number; to: number };
   /** Address of the reader, for the audit. */
   reader: string;
 }
@@ -27,6 +28,20 @@ export function renew({ deps, id, leaseHash }: ReadContext): Promise<boolean> {
     const next = row === null ? null : renewLease(row, { leaseHash, nowMs: deps.clock.nowMs() });
     if (row === null || next === null) return { answer: false, writes: [] };
     return { answer: true, writes: [{ kind: 'update', table: 'transfers', row: next, expectVersion: row.version }] };
+  });
+}
+
+/**
+ * Under a claim what is handed over may be acknowledged: says so for all that was asked for, while its last piece is still
+ * here. Whoever acknowledges what it then did not get cheats nobody but itself.
+ */
+export async function recordHanded({ deps, id, leaseHash, begun }: ReadContext): Promise<void> {
+  await decideAndCommit(deps.store, async () => {
+    const row = await deps.store.get('transfers', { id });
+    if (row === null || row.state !== 'claimed' || row.lease_hash !== leaseHash) return { answer: null, writes: [] };
+    const delivered = addRange(row.delivered, begun.from, begun.to);
+    const next: TransferRow = { ...row, delivered, version: row.version + 1 };
+    return { answer: null, writes: [{ kind: 'update', table: 'transfers', row: next, expectVersion: row.version }] };
   });
 }
 
