@@ -76,8 +76,8 @@ export class Uplink implements MessageSink {
   }
 
   connected(device: string, session: string): void {
-    // In the order in which it came: messages of the new connection find the line behind this.
-    void this.#line(device).then(
+    // A device without a line has sent nothing that it could repeat; a thousand idle ones cost no files.
+    this.#lines.get(device)?.then(
       (line) => line.connected(session),
       (error: unknown) => this.#options.events.warn(`${device}: ${String(error)}`),
     );

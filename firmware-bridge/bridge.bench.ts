@@ -1,0 +1,117 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import mqtt from 'mqtt';
+import { startKit } from '../server/testing/server-kit.ts';
+import { operatorOf } from '../server/usecases/account/create-account.ts';
+import { addGateway } from '../server/usecases/gateway/gateways.ts';
+import { type BridgeChild, startBridgeChild } from './testing/bridge-child.ts';
+
+/*
+ * npx tsx firmware-bridge/bridge.bench.ts
+ * Readings a second from publish to acknowledged (QoS 1, 1 KB, on the disk), as a ratio to Mosquitto with persistence in
+ * the same run; and the bridge's resident memory with CONNECTIONS idle and busy devices.
+ */
+
+const CONNECTIONS = Number(process.env['CONNECTIONS'] ?? 1000);
+const MESSAGES = Number(process.env['MESSAGES'] ?? 10_000);
+const IN_FLIGHT = 100;
+const PAYLOAD = Buffer.alloc(1024, 'x');
+
+async function rate(url: string, topic: string, credentials: object): Promise<number> {
+  const client = await mqtt.connectAsync(url, { protocolVersion: 4, ...credentials });
+  let next = 0;
+  const began = performance.now();
+  const worker = async () => {
+    while (next < MESSAGES) {
+      next += 1;
+      await client.publishAsync(topic, PAYLOAD, { qos: 1 });
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
+  const seconds = (performance.now() - began) / 1000;
+  await client.endAsync();
+  return MESSAGES / seconds;
+}
+
+async function residentMb(pid: number): Promise<number> {
+  return Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'fuselink-bench-'));
+const kit = await startKit();
+let bridge: BridgeChild | null = null;
+let mosquitto: ChildProcess | null = null;
+try {
+  const account = await kit.account();
+  const devices: { id: string; key: string }[] = [];
+  for (let i = 0; i < CONNECTIONS; i++) devices.push(await account.device(`d${i}`));
+  const ids = devices.map(({ id }) => id);
+  const operator = operatorOf(account.accountId, account.row);
+  const gateway = await addGateway(kit.server.deps, operator, { name: 'bench', devices: ids });
+  await writeFile(join(folder, 'gateway.key'), gateway.key);
+  const config = {
+    server: kit.url,
+    gateway_key_file: 'gateway.key',
+    data: 'data',
+    listen: ['mqtt://127.0.0.1:0'],
+    http: '127.0.0.1:0',
+  };
+  await writeFile(join(folder, 'bridge.json'), JSON.stringify(config));
+  bridge = await startBridgeChild(join(folder, 'bridge.json'));
+  const first = devices[0] as { id: string; key: string };
+  const ours = await rate(bridge.url, `fuselink/v1/${first.id}/up/readings/t`, {
+    username: first.id,
+    password: first.key,
+  });
+  console.log(`bridge, QoS 1, 1 KB, synced before PUBACK: ${Math.round(ours)} readings/s`);
+  try {
+    execFileSync('mosquitto_pub', ['--help'], { stdio: 'ignore' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Error('expected Mosquitto to be installed');
+  }
+  const conf = [
+    'listener 18991 127.0.0.1',
+    'allow_anonymous true',
+    'user root',
+    'persistence true',
+    `persistence_location ${folder}/`,
+  ];
+  await writeFile(join(folder, 'm.conf'), `${conf.join('\n')}\n`);
+  mosquitto = spawn('/usr/sbin/mosquitto', ['-c', join(folder, 'm.conf')], { stdio: 'ignore' });
+  await pause(500);
+  const theirs = await rate('mqtt://127.0.0.1:18991', 'bench/t', {});
+  console.log(`Mosquitto, persistence on: ${Math.round(theirs)} messages/s; ratio ${(ours / theirs).toFixed(2)}`);
+  await bridge.kill();
+  bridge = await startBridgeChild(join(folder, 'bridge.json'));
+  console.log(`RSS at start: ${Math.round(await residentMb(bridge.pid))} MB`);
+  const clients: mqtt.MqttClient[] = [];
+  for (let at = 0; at < devices.length; at += 50) {
+    const url = bridge.url;
+    const some = devices
+      .slice(at, at + 50)
+      .map((d) => mqtt.connectAsync(url, { username: d.id, password: d.key, protocolVersion: 4 }));
+    clients.push(...(await Promise.all(some)));
+  }
+  await pause(1000);
+  console.log(`RSS with ${clients.length} idle: ${Math.round(await residentMb(bridge.pid))} MB`);
+  for (let round = 0; round < 5; round++) {
+    await Promise.all(
+      clients.map((client, i) => client.publishAsync(`fuselink/v1/${ids[i]}/up/readings/t`, PAYLOAD, { qos: 1 })),
+    );
+  }
+  console.log(`RSS with ${clients.length} that published 5 x 1 KB: ${Math.round(await residentMb(bridge.pid))} MB`);
+  for (const client of clients) client.end(true);
+} finally {
+  await bridge?.kill();
+  if (mosquitto !== null) {
+    const gone = once(mosquitto, 'exit');
+    mosquitto.kill();
+    await gone;
+  }
+  await kit.stop();
+  await rm(folder, { recursive: true, force: true });
+}
