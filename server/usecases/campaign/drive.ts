@@ -14,6 +14,8 @@ import { selectDevices, wavesOf } from './select.ts';
 const PAGE_ROWS = 200;
 /** A running campaign is looked at this often. */
 const TICK_MS = 2000;
+/** Arrows one campaign may take in one go: a wave's end, its soak, the next wave, and its question. */
+const LOOKS_MAX = 8;
 const DAY_MS = 86_400_000;
 const AUTHOR = { actor: 'campaign', from: 'local' };
 
@@ -34,17 +36,20 @@ export async function driveCampaigns(deps: Deps): Promise<void> {
   });
   for (const { id } of due) {
     try {
-      await driveCampaign(deps, id);
+      for (let looks = 0; looks < LOOKS_MAX && (await driveCampaign(deps, id)); looks++);
     } catch (error) {
       deps.warn(`campaign ${id} could not be driven on`, error);
     }
   }
 }
 
-/** One look at one campaign: what its devices have come to, where that takes it, and what is to be asked of them. */
-export async function driveCampaign(deps: Deps, id: string): Promise<void> {
+/**
+ * One look at one campaign: what its devices have come to, where that takes it, and what is to be asked of them. True
+ * where it moved, and another look may find more to do.
+ */
+export async function driveCampaign(deps: Deps, id: string): Promise<boolean> {
   const record = await deps.store.get('campaigns', { id });
-  if (record === null || hasEnded(record.campaign.state)) return;
+  if (record === null || hasEnded(record.campaign.state)) return false;
   const { state } = record.campaign;
   if (state !== 'SCHEDULED' && state !== 'DRAFT') {
     await askWaiting(deps, record);
@@ -53,7 +58,8 @@ export async function driveCampaign(deps: Deps, id: string): Promise<void> {
   // Who is in it is written down before it begins: a campaign without devices would be over at once.
   const { startAtMs } = record.campaign;
   if (state === 'SCHEDULED' && startAtMs !== null && startAtMs <= deps.clock.nowMs()) await enlist(deps, record);
-  await commandCampaign(deps, id, { kind: 'tick', tally: await tallyOf(deps, record) }, AUTHOR);
+  const after = await commandCampaign(deps, id, { kind: 'tick', tally: await tallyOf(deps, record) }, AUTHOR);
+  return after !== null && after.campaign.state !== state;
 }
 
 /** Stores a command's outcome with its audit entry; null where there is no such campaign. */
