@@ -8,6 +8,7 @@ import { plantLoss } from './steps/plant-loss.ts';
 import { previewLinks } from './steps/preview-links.ts';
 import { readLinks } from './steps/read-links.ts';
 import { revokeKey } from './steps/revoke-key.ts';
+import { rotateFleet } from './steps/rotate-fleet.ts';
 import { sendFiles } from './steps/send-files.ts';
 import { operator, type Step, startServerProcess, type World } from './world.ts';
 
@@ -20,7 +21,7 @@ Exit code 0 only if nothing was lost and nothing was read twice.
   --keep         keep the temporary folder and print where it is`;
 
 /** What the demo shows, in order. */
-const STEPS: readonly Step[] = [sendFiles, previewLinks, plantLoss, readLinks, mqttDevices, revokeKey];
+const STEPS: readonly Step[] = [sendFiles, previewLinks, plantLoss, readLinks, mqttDevices, revokeKey, rotateFleet];
 
 const { values } = parseArgs({
   options: { 'plant-loss': { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean' } },
