@@ -12,6 +12,7 @@ import {
   removeDevice,
   reprovisionDevice,
 } from '../usecases/rotation/operate.ts';
+import { changeRotationPolicy, type RotationPolicy } from '../usecases/rotation/policy.ts';
 import { tellStory } from '../usecases/rotation/story.ts';
 import { operatorFor, print, withStores } from './operator.ts';
 
@@ -161,7 +162,24 @@ export function deviceRotationCommands(): Command[] {
     .requiredOption('--reason <text>', 'for the audit');
   const simple = (name: 'abort' | 'roll-back' | 'release', description: string) =>
     order(verb(name, description).argument('<device>', 'id or name'), () => ({ verb: name }));
+  const onOff = (text: string) => oneOfWords(['on', 'off'])(text) === 'on';
+  const policy = verb('policy', 'rules for the rotations of all devices; shows them, or changes what is given')
+    .option('--alarms-quarantine <on|off>', 'a suspicion that a key was copied quarantines the device', onOff)
+    .option('--paused <on|off>', 'no rotation mints a key', onOff);
+  policy.action(async ({ alarmsQuarantine, paused, ...options }: Options & Partial<RotationPolicy>) => {
+    const given = {
+      ...(alarmsQuarantine === undefined ? {} : { alarmsQuarantine }),
+      ...(paused === undefined ? {} : { paused }),
+    };
+    const now = await withStores(async (deps) =>
+      changeRotationPolicy(deps, await operatorFor(deps, options.account), given),
+    );
+    print(options.json === true, { alarms_quarantine: now.alarmsQuarantine, paused: now.paused }, [
+      `Alarms ${now.alarmsQuarantine ? 'quarantine the device' : 'are told in the audit'}; rotations ${now.paused ? 'are paused' : 'go on'}.`,
+    ]);
+  });
   return [
+    policy,
     order<Options & PlanOptions>(rotate, (options) => ({ verb: 'rotate', plan: planOfOptions(options) })),
     simple('abort', 'call off a rotation that is not proven'),
     simple('roll-back', 'go back to the old key of a rotation'),
