@@ -10,6 +10,7 @@ export default defineConfig({
     reporters: process.env.TEST_REPORT ? ['default', ['json', { outputFile: process.env.TEST_REPORT }]] : ['default'],
     pool: 'forks',
     maxWorkers: 1,
+    retry: process.env['CI'] ? 1 : 0,
     testTimeout: 900_000,
     hookTimeout: 120_000,
   },

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildSdk } from '../../sdk/build.ts';
@@ -31,13 +31,18 @@ function env(url: string): Record<string, string> {
 }
 
 /** A line that falls silent half way, and the program on it, killed once it has. */
-async function killedHalfWay(args: string[], proxy: FlakyProxy): Promise<void> {
+async function killedHalfWay(
+  args: string[],
+  proxy: FlakyProxy,
+  begun: () => Promise<boolean> = async () => true,
+): Promise<void> {
   const child: ChildProcess = spawn(process.execPath, [program, ...args], {
     env: { ...process.env, ...env(proxy.url) },
     stdio: 'ignore',
   });
   const gone = once(child, 'exit');
   await until('a line that fell silent', () => proxy.cuts > 0);
+  await until('what had come to be on its way to the disk', begun);
   child.kill('SIGKILL');
   expect((await gone)[1]).toBe('SIGKILL');
 }
@@ -75,9 +80,15 @@ test('a sealed read killed half way → nothing under the name; the same command
   const url = sent.stdout.trim().replace(server.url, proxy.url);
   const out = join(folder.path, 'out');
   await mkdir(out);
-  await killedHalfWay(['receive', url, '-o', out], proxy);
+  const part = join(out, 'sealed.bin.part');
+  const hasBytes = () =>
+    stat(part).then(
+      ({ size }) => size > 0,
+      () => false,
+    );
+  await killedHalfWay(['receive', url, '-o', out], proxy, hasBytes);
   expect(await readdir(out)).toEqual(['sealed.bin.part']);
-  const half = await readFile(join(out, 'sealed.bin.part'));
+  const half = await readFile(part);
   expect(half.length).toBeGreaterThan(0);
   expect(half.equals(content.subarray(0, half.length))).toBe(true);
   const again = await run(process.execPath, [program, 'receive', url, '-o', out], { env: env(proxy.url) });
