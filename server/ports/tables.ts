@@ -9,11 +9,10 @@ import { TRANSFER_TABLES, type TransferRow } from './transfer-tables.ts';
 
 export type * from './campaign-tables.ts';
 export type * from './gateway-tables.ts';
-export type * from './gateway-tables.ts';
 export type * from './rotation-tables.ts';
 export type * from './sign-in-tables.ts';
 export type * from './table-shape.ts';
-export type { ByteRanges, TransferRow } from './transfer-tables.ts';
+export type { TransferRow } from './transfer-tables.ts';
 
 export interface AccountRow {
   id: AccountId;

@@ -1,4 +1,4 @@
-/** Half-open byte ranges `[from, to)`, sorted, disjoint, not touching. Structurally the `ByteRanges` of the tables. */
+/** Half-open byte ranges `[from, to)`, sorted, disjoint, not touching. */
 export type Ranges = [from: number, to: number][];
 
 /** The union of `ranges` and `[from, to)`. An empty range adds nothing. */

@@ -1,4 +1,4 @@
-import { ACCOUNT_USERS_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, type Role, type UserAnswer } from '#sdk/protocol';
+import { ACCOUNT_USERS_MAX, type Role, type UserAnswer } from '#sdk/protocol';
 import type { UserId } from '../../domain/ids.ts';
 import type { Write } from '../../ports/metadata-store.ts';
 import type { UserRow } from '../../ports/tables.ts';
@@ -7,7 +7,7 @@ import { endSessions } from '../auth/sessions.ts';
 import { auditOf, type Caller, requireAccountKey, requireOwner, requireSecondFactor } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
-import { decodeCursor, encodeCursor } from '../paging.ts';
+import { newestFirst, type PageQuery } from '../paging.ts';
 import { decideAndCommit } from '../store-helpers.ts';
 import { checkEmail, type NewUser, newUser } from './new-user.ts';
 
@@ -26,26 +26,11 @@ export function userAnswer(row: UserRow): UserAnswer {
 export async function listUsers(
   deps: Deps,
   caller: Caller,
-  query: { cursor?: string | undefined; limit?: number | undefined },
+  query: PageQuery,
 ): Promise<{ users: UserAnswer[]; next_cursor: string | null }> {
   requireAccountKey(caller);
-  const limit = Math.min(query.limit ?? PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX);
-  const after = decodeCursor(query.cursor, ['number', 'string']);
-  const rows = await deps.store.list('users', {
-    where: [['account_id', '=', caller.accountId]],
-    orderBy: [
-      ['created_at_ms', 'desc'],
-      ['id', 'desc'],
-    ],
-    ...(after === null ? {} : { after }),
-    limit: limit + 1,
-  });
-  const page = rows.slice(0, limit);
-  const last = page[page.length - 1];
-  return {
-    users: page.map(userAnswer),
-    next_cursor: rows.length > limit && last !== undefined ? encodeCursor([last.created_at_ms, last.id]) : null,
-  };
+  const page = await newestFirst(deps.store, 'users', [['account_id', '=', caller.accountId]], query);
+  return { users: page.rows.map(userAnswer), next_cursor: page.next_cursor };
 }
 
 /** One more person who signs in to the account. What is shown once is in the answer. */

@@ -1,17 +1,11 @@
-import {
-  type CampaignAnswer,
-  type CampaignPreflight,
-  PAGE_ROWS_DEFAULT,
-  PAGE_ROWS_MAX,
-  STATUS_REPORTS_PER_WINDOW,
-} from '#sdk/protocol';
+import { type CampaignAnswer, type CampaignPreflight, STATUS_REPORTS_PER_WINDOW } from '#sdk/protocol';
 import { type CampaignCommand, type CampaignRules, hasEnded } from '../../domain/campaign/index.ts';
 import type { CampaignRecordRow, CampaignSelection } from '../../ports/tables.ts';
 import { actorOf, type Caller, requireAccountKey, requireManagement, requireWriter } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { newId } from '../new-id.ts';
-import { decodeCursor, encodeCursor } from '../paging.ts';
+import { newestFirst, type PageQuery } from '../paging.ts';
 import { planOf, type RotateDevice } from '../rotation/operate.ts';
 import { auditOfCampaign, commandCampaign, enlist, tallyOf } from './drive.ts';
 import { selectDevices, wavesOf } from './select.ts';
@@ -137,25 +131,13 @@ export async function lookAtCampaign(deps: Deps, caller: Caller, id: string): Pr
 export async function listCampaigns(
   deps: Deps,
   caller: Caller,
-  query: { cursor?: string | undefined; limit?: number | undefined },
+  query: PageQuery,
 ): Promise<{ campaigns: CampaignAnswer[]; next_cursor: string | null }> {
   requireAccountKey(caller);
-  const limit = Math.min(query.limit ?? PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX);
-  const after = decodeCursor(query.cursor, ['number', 'string']);
-  const rows = await deps.store.list('campaigns', {
-    where: [['account_id', '=', caller.accountId]],
-    orderBy: [
-      ['created_at_ms', 'desc'],
-      ['id', 'desc'],
-    ],
-    ...(after === null ? {} : { after }),
-    limit: limit + 1,
-  });
-  const page = rows.slice(0, limit);
-  const last = page[page.length - 1];
+  const page = await newestFirst(deps.store, 'campaigns', [['account_id', '=', caller.accountId]], query);
   return {
-    campaigns: await Promise.all(page.map((row) => campaignAnswer(deps, row))),
-    next_cursor: rows.length > limit && last !== undefined ? encodeCursor([last.created_at_ms, last.id]) : null,
+    campaigns: await Promise.all(page.rows.map((row) => campaignAnswer(deps, row))),
+    next_cursor: page.next_cursor,
   };
 }
 

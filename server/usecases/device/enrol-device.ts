@@ -1,10 +1,4 @@
-import {
-  DEVICE_NAME_CHARS_MAX,
-  type DeviceAnswer,
-  PAGE_ROWS_DEFAULT,
-  PAGE_ROWS_MAX,
-  RECOVERY_SECRET_BYTES,
-} from '#sdk/protocol';
+import { DEVICE_NAME_CHARS_MAX, type DeviceAnswer, RECOVERY_SECRET_BYTES } from '#sdk/protocol';
 import { toHex } from '../../domain/base64url.ts';
 import type { DeviceId } from '../../domain/ids.ts';
 import { enrolled } from '../../domain/rotation/index.ts';
@@ -14,7 +8,7 @@ import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { mintKey } from '../key/mint-key.ts';
 import { newId } from '../new-id.ts';
-import { decodeCursor, encodeCursor } from '../paging.ts';
+import { newestFirst, type PageQuery } from '../paging.ts';
 import { newRecord } from '../rotation/record.ts';
 import { sealRecovery } from '../rotation/recover.ts';
 
@@ -88,27 +82,12 @@ export function deviceAnswer(row: DeviceRow): DeviceAnswer {
 export async function listDevices(
   deps: Deps,
   caller: Caller,
-  query: { cursor?: string | undefined; limit?: number | undefined },
+  query: PageQuery,
 ): Promise<{ devices: DeviceAnswer[]; next_cursor: string | null }> {
   if (caller.key.kind !== 'account')
     throw new FuselinkError('role_insufficient', 'Expected an account key, got a device key.');
-  const limit = Math.min(query.limit ?? PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX);
-  const after = decodeCursor(query.cursor, ['number', 'string']);
-  const rows = await deps.store.list('devices', {
-    where: [['account_id', '=', caller.accountId]],
-    orderBy: [
-      ['created_at_ms', 'desc'],
-      ['id', 'desc'],
-    ],
-    ...(after === null ? {} : { after }),
-    limit: limit + 1,
-  });
-  const page = rows.slice(0, limit);
-  const last = page[page.length - 1];
-  return {
-    devices: page.map(deviceAnswer),
-    next_cursor: rows.length > limit && last !== undefined ? encodeCursor([last.created_at_ms, last.id]) : null,
-  };
+  const page = await newestFirst(deps.store, 'devices', [['account_id', '=', caller.accountId]], query);
+  return { devices: page.rows.map(deviceAnswer), next_cursor: page.next_cursor };
 }
 
 function checkLabel(field: string, text: string): string {

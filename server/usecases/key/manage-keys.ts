@@ -4,8 +4,6 @@ import {
   type KeyAnswer,
   type KeyCreatedAnswer,
   type KeyRevokedAnswer,
-  PAGE_ROWS_DEFAULT,
-  PAGE_ROWS_MAX,
   type Role,
 } from '#sdk/protocol';
 import { isAtMost } from '../../domain/auth/roles.ts';
@@ -16,7 +14,7 @@ import type { KeyRow } from '../../ports/tables.ts';
 import { auditOf, type Caller, requireAccountKey, requireManagement, requireWriter } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
-import { decodeCursor, encodeCursor } from '../paging.ts';
+import { newestFirst } from '../paging.ts';
 import { decideRotation } from '../rotation/decide.ts';
 import { authorOf } from '../rotation/hear.ts';
 import { loadRotation } from '../rotation/record.ts';
@@ -49,26 +47,16 @@ export async function listKeys(
   query: { cursor?: string | undefined; limit?: number | undefined; kind?: KeyRow['kind'] | undefined },
 ): Promise<{ keys: KeyAnswer[]; next_cursor: string | null }> {
   requireAccountKey(caller);
-  const limit = Math.min(query.limit ?? PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX);
-  const after = decodeCursor(query.cursor, ['number', 'string']);
-  const rows = await deps.store.list('api_keys', {
-    where: [
+  const page = await newestFirst(
+    deps.store,
+    'api_keys',
+    [
       ['account_id', '=', caller.accountId],
       ...(query.kind === undefined ? [] : ([['kind', '=', query.kind]] as const)),
     ],
-    orderBy: [
-      ['created_at_ms', 'desc'],
-      ['id', 'desc'],
-    ],
-    ...(after === null ? {} : { after }),
-    limit: limit + 1,
-  });
-  const page = rows.slice(0, limit);
-  const last = page[page.length - 1];
-  return {
-    keys: page.map(keyAnswer),
-    next_cursor: rows.length > limit && last !== undefined ? encodeCursor([last.created_at_ms, last.id]) : null,
-  };
+    query,
+  );
+  return { keys: page.rows.map(keyAnswer), next_cursor: page.next_cursor };
 }
 
 /** A new account key, shown once. Throws `key_limit_reached` at the eleventh active one. */

@@ -1,4 +1,4 @@
-import { PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, RECIPIENTS_MAX, type RecipientAnswer } from '#sdk/protocol';
+import { RECIPIENTS_MAX, type RecipientAnswer } from '#sdk/protocol';
 import { fromUtf8, utf8 } from '../../domain/base64url.ts';
 import type { RecipientId } from '../../domain/ids.ts';
 import type { RecipientRow } from '../../ports/tables.ts';
@@ -6,7 +6,7 @@ import { auditOf, type Caller, requireManagement, requireWriter } from '../calle
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { newId } from '../new-id.ts';
-import { decodeCursor, encodeCursor } from '../paging.ts';
+import { newestFirst } from '../paging.ts';
 import { recipientIndex } from '../sealing/transfer-meta.ts';
 import { decideAndCommit } from '../store-helpers.ts';
 import { changedDetail, checkedPublicKey, firstKey, keyOnFile, replacedKey } from './keys-on-file.ts';
@@ -37,27 +37,16 @@ export async function listRecipients(
   if (caller.key.kind !== 'account') {
     throw new FuselinkError('role_insufficient', `Expected ?email= with a ${caller.key.kind} key, got none.`);
   }
-  const limit = Math.min(query.limit ?? PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX);
-  const after = decodeCursor(query.cursor, ['number', 'string']);
-  const rows = await deps.store.list('recipients', {
-    where: [
+  const page = await newestFirst(
+    deps.store,
+    'recipients',
+    [
       ['account_id', '=', caller.accountId],
       ['removed_at_ms', 'is-null'],
     ],
-    orderBy: [
-      ['created_at_ms', 'desc'],
-      ['id', 'desc'],
-    ],
-    ...(after === null ? {} : { after }),
-    limit: limit + 1,
-  });
-  const page = rows.slice(0, limit);
-  const last = page[page.length - 1];
-  const more = rows.length > limit && last !== undefined;
-  return {
-    recipients: page.map((row) => recipientAnswer(deps, row)),
-    next_cursor: more ? encodeCursor([last.created_at_ms, last.id]) : null,
-  };
+    query,
+  );
+  return { recipients: page.rows.map((row) => recipientAnswer(deps, row)), next_cursor: page.next_cursor };
 }
 
 export interface PutRecipient {

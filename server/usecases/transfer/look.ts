@@ -1,4 +1,4 @@
-import { PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, type TransferAnswer, type TransferState } from '#sdk/protocol';
+import type { TransferAnswer, TransferState } from '#sdk/protocol';
 import type { TransferId } from '../../domain/ids.ts';
 import { standing } from '../../domain/transfer/reading.ts';
 import type { Condition } from '../../ports/metadata-store.ts';
@@ -6,7 +6,7 @@ import type { TransferRow } from '../../ports/tables.ts';
 import type { Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
-import { decodeCursor, encodeCursor } from '../paging.ts';
+import { newestFirst } from '../paging.ts';
 import { recipientIndex } from '../sealing/transfer-meta.ts';
 import { transferAnswer } from '../upload/answers.ts';
 
@@ -44,7 +44,6 @@ export async function listTransfers(
   caller: Caller,
   query: ListTransfers,
 ): Promise<{ transfers: TransferAnswer[]; next_cursor: string | null }> {
-  const limit = Math.min(query.limit ?? PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX);
   const where: Condition<TransferRow>[] = [['account_id', '=', caller.accountId]];
   if (caller.key.kind !== 'account') where.push(['subject', '=', caller.subject]);
   if (query.state !== undefined) where.push(['state', '=', query.state]);
@@ -58,21 +57,6 @@ export async function listTransfers(
     );
     where.push(['recipient_index', 'in', indexes]);
   }
-  const after = decodeCursor(query.cursor, ['number', 'string']);
-  const rows = await deps.store.list('transfers', {
-    where,
-    orderBy: [
-      ['created_at_ms', 'desc'],
-      ['id', 'desc'],
-    ],
-    ...(after === null ? {} : { after }),
-    limit: limit + 1,
-  });
-  const page = rows.slice(0, limit);
-  const last = page[page.length - 1];
-  const more = rows.length > limit && last !== undefined;
-  return {
-    transfers: page.map((row) => receiptOf(deps, row)),
-    next_cursor: more ? encodeCursor([last.created_at_ms, last.id]) : null,
-  };
+  const page = await newestFirst(deps.store, 'transfers', where, query);
+  return { transfers: page.rows.map((row) => receiptOf(deps, row)), next_cursor: page.next_cursor };
 }
