@@ -22,6 +22,16 @@ export interface Parsed {
   words: string[];
 }
 
+/** Which server, and with which key. */
+export const SERVER_OPTIONS = {
+  url: { type: 'string', value: 'URL', help: 'the server (or FUSELINK_URL)' },
+  'key-file': {
+    type: 'string',
+    value: 'FILE',
+    help: 'file with the API key (or FUSELINK_KEY, or the credential store)',
+  },
+} as const satisfies OptionSpecs;
+
 /** Options every command that reaches a server has. */
 export const CONNECTION_OPTIONS = {
   ca: { type: 'string', value: 'FILE', help: 'PEM certificates to trust beside the system’s (or FUSELINK_CA)' },

@@ -17,7 +17,7 @@ import type { Command } from '../command.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Parsed } from '../options.ts';
-import { CONNECTION_OPTIONS, connectionOf, givenKey, serverUrl } from '../options.ts';
+import { CONNECTION_OPTIONS, connectionOf, givenKey, SERVER_OPTIONS, serverUrl } from '../options.ts';
 import type { Terminal } from '../terminal.ts';
 import { plain, showBytes } from '../terminal.ts';
 
@@ -227,12 +227,7 @@ export const doctor: Command = {
   words: '',
   summary: 'Check name, TLS, clock, proxy, key and disk; say what is wrong and how to mend it.',
   options: {
-    url: { type: 'string', value: 'URL', help: 'the server (or FUSELINK_URL)' },
-    'key-file': {
-      type: 'string',
-      value: 'FILE',
-      help: 'file with the API key (or FUSELINK_KEY, or the credential store)',
-    },
+    ...SERVER_OPTIONS,
     ca: CONNECTION_OPTIONS.ca,
     proxy: CONNECTION_OPTIONS.proxy,
     json: CONNECTION_OPTIONS.json,

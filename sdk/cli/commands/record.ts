@@ -6,7 +6,15 @@ import type { ExitCode } from '../exit-codes.ts';
 import { EXIT, UsageError } from '../exit-codes.ts';
 import { credentialsFor } from '../key.ts';
 import type { Parsed } from '../options.ts';
-import { CONNECTION_OPTIONS, connectionOf, parseDuration, serverUrl, textOption, waitMs } from '../options.ts';
+import {
+  CONNECTION_OPTIONS,
+  connectionOf,
+  parseDuration,
+  SERVER_OPTIONS,
+  serverUrl,
+  textOption,
+  waitMs,
+} from '../options.ts';
 import type { Terminal } from '../terminal.ts';
 import { plain } from '../terminal.ts';
 
@@ -127,12 +135,7 @@ export const record: Command = {
   words: '',
   summary: 'Keep each line of standard input on disk and send them in batches.',
   options: {
-    url: { type: 'string', value: 'URL', help: 'the server (or FUSELINK_URL)' },
-    'key-file': {
-      type: 'string',
-      value: 'FILE',
-      help: 'file with the API key (or FUSELINK_KEY, or the credential store)',
-    },
+    ...SERVER_OPTIONS,
     format: { type: 'string', value: 'FORMAT', help: 'ndjson (default) or csv: what the lines are' },
     header: { type: 'string', value: 'LINE', help: 'csv: first line of each file' },
     lane: { type: 'string', value: 'N', help: '1 (default), or 0: at once, and never dropped' },

@@ -6,7 +6,15 @@ import type { ExitCode } from '../exit-codes.ts';
 import { EXIT, exitCodeOf, UsageError } from '../exit-codes.ts';
 import { credentialsFor } from '../key.ts';
 import type { Parsed } from '../options.ts';
-import { CONNECTION_OPTIONS, connectionOf, parseDuration, serverUrl, textOption, waitMs } from '../options.ts';
+import {
+  CONNECTION_OPTIONS,
+  connectionOf,
+  parseDuration,
+  SERVER_OPTIONS,
+  serverUrl,
+  textOption,
+  waitMs,
+} from '../options.ts';
 import { SEAL_OPTIONS, sealOptions } from '../seal-options.ts';
 import { steadyMemory } from '../steady-memory.ts';
 import type { ProgressBar, Terminal } from '../terminal.ts';
@@ -138,12 +146,7 @@ export const send: Command = {
   words: 'FILE…',
   summary: 'Send files; prints one link a line, in the order given.',
   options: {
-    url: { type: 'string', value: 'URL', help: 'the server (or FUSELINK_URL)' },
-    'key-file': {
-      type: 'string',
-      value: 'FILE',
-      help: 'file with the API key (or FUSELINK_KEY, or the credential store)',
-    },
+    ...SERVER_OPTIONS,
     recipient: { type: 'string', value: 'WHO', help: 'whom it is for; shown in lists, mails nobody' },
     ttl: { type: 'string', value: 'DURATION', help: 'how long the link lives: 60 s to 7d (default 24h)' },
     note: { type: 'string', value: 'TEXT', help: 'a line for the receiver' },

@@ -10,7 +10,7 @@ import type { ExitCode } from '../exit-codes.ts';
 import { EXIT, exitCodeOf, UsageError } from '../exit-codes.ts';
 import { credentialsFor } from '../key.ts';
 import type { Parsed } from '../options.ts';
-import { CONNECTION_OPTIONS, connectionOf, parseDuration, serverUrl, textOption } from '../options.ts';
+import { CONNECTION_OPTIONS, connectionOf, parseDuration, SERVER_OPTIONS, serverUrl, textOption } from '../options.ts';
 import { SEAL_OPTIONS, sealOptions } from '../seal-options.ts';
 import type { Terminal } from '../terminal.ts';
 import { plain, showBytes } from '../terminal.ts';
@@ -250,12 +250,7 @@ export const watch: Command = {
   words: 'DIR',
   summary: 'Send what appears in a folder, once each, across restarts.',
   options: {
-    url: { type: 'string', value: 'URL', help: 'the server (or FUSELINK_URL)' },
-    'key-file': {
-      type: 'string',
-      value: 'FILE',
-      help: 'file with the API key (or FUSELINK_KEY, or the credential store)',
-    },
+    ...SERVER_OPTIONS,
     recipient: { type: 'string', value: 'WHO', help: 'whom the files are for' },
     ttl: { type: 'string', value: 'DURATION', help: 'how long the links live (default 24h)' },
     note: { type: 'string', value: 'TEXT', help: 'a line for the receiver' },
