@@ -110,6 +110,7 @@ export class CloseWatch {
     const flight = new Flight(stallMs);
     let pauseMs = LOOK_MS_MIN;
     let openMs = 0;
+    let ended = false;
     for (;;) {
       const state = await this.#look();
       if (state.kind === 'unknown') return this.#seen === 'orderly';
@@ -117,7 +118,11 @@ export class CloseWatch {
       if (state.unackedBytes === 0) {
         // TLS says goodbye before TCP does. Where TCP stays open (the client waits for ours), the goodbye must do.
         if (state.peerClosed || openMs >= lingerMs) return true;
-        if (openMs === 0) this.#ourEnd();
+        // Not at once: where the client's close is only a moment behind, ours would be answered by a reset.
+        if (openMs >= Math.min(LOOK_MS_MAX, lingerMs / 2) && !ended) {
+          ended = true;
+          this.#ourEnd();
+        }
         openMs += pauseMs;
       } else if (!flight.moves(state.unackedBytes)) return false;
       await this.#pause(pauseMs);
