@@ -240,7 +240,7 @@ export async function preflight(deps: Deps, caller: Caller, id: string): Promise
     offline_total: offline.length,
     busy_total: selected.filter(({ record: rotation }) => rotation.state !== 'IDLE').length,
     without_recovery_total: selected.filter(({ record: rotation }) => rotation.sealed_recovery === null).length,
-    locked_out: lockedOut.slice(0, NAMES_MAX),
+    locked_out: lockedOut.sort().slice(0, NAMES_MAX),
     locked_out_total: lockedOut.length,
     within_caps: STATUS_REPORTS_PER_WINDOW >= REPORTS_A_ROTATION,
   };
