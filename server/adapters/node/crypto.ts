@@ -6,6 +6,10 @@ const GCM = 'aes-256-gcm';
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+const HASH_BYTES = 32;
+/** [RFC 5869 §2.2]: no salt means one hash length of zeros. */
+const ZERO_SALT = new Uint8Array(HASH_BYTES);
+const FIRST_BLOCK = Uint8Array.of(1);
 /** [RFC 3394 §2.2.3.1] */
 const WRAP_INITIAL_VALUE = new Uint8Array(8).fill(0xa6);
 
@@ -24,7 +28,12 @@ export const nodeCrypto: Crypto = {
   },
 
   hkdfSha256({ ikm, salt, info, bytes }) {
-    return new Uint8Array(hkdfSync('sha256', ikm, salt, info, bytes));
+    // One output block is all that is ever asked for, and two HMACs are twice as fast as hkdfSync's key objects.
+    if (bytes !== HASH_BYTES) return new Uint8Array(hkdfSync('sha256', ikm, salt, info, bytes));
+    const pseudorandomKey = createHmac('sha256', salt.byteLength === 0 ? ZERO_SALT : salt)
+      .update(ikm)
+      .digest();
+    return plain(createHmac('sha256', pseudorandomKey).update(info).update(FIRST_BLOCK).digest()); // [RFC 5869 §2.3]
   },
 
   hash() {

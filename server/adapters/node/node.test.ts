@@ -24,6 +24,16 @@ describe('node crypto', () => {
     expect(toHex(nodeCrypto.hmacSha256(text('Jefe'), text('what do ya want'), text(' for nothing?')))).toBe(expected);
   });
 
+  it.each(['', '00', 'a1b2c3', 'ff'.repeat(32), '5a'.repeat(100)])(
+    'hkdfSha256: salt %j → 32 bytes are the first of more',
+    (salt) => {
+      const what = { ikm: hex('0b'.repeat(22)), salt: hex(salt), info: 'fuselink' };
+      expect(nodeCrypto.hkdfSha256({ ...what, bytes: 32 })).toEqual(
+        nodeCrypto.hkdfSha256({ ...what, bytes: 64 }).slice(0, 32),
+      );
+    },
+  );
+
   it('hkdfSha256: RFC 5869 case 3 (no salt, no info) → its key', () => {
     const key = nodeCrypto.hkdfSha256({ ikm: hex('0b'.repeat(22)), salt: new Uint8Array(0), info: '', bytes: 42 });
     expect(toHex(key)).toBe('8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8');

@@ -26,7 +26,8 @@ export class SegmentWriter {
   constructor(options: SegmentWriterOptions) {
     this.#options = options;
     this.#index = options.index;
-    this.#buffer = new Uint8Array(Math.min(options.segmentBytes, 65_536));
+    // Grown as bytes come: most files are far smaller than a segment.
+    this.#buffer = new Uint8Array(0);
     if (options.begun !== undefined) this.#append(options.begun);
   }
 
