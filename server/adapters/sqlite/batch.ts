@@ -22,7 +22,7 @@ function fixed(kind: string, table: string, build: () => string): string {
 export function applyBatch(db: SqliteConnection, writes: readonly Write[]): CommitOutcome {
   // A single statement is atomic by itself.
   const alone = writes.length === 1;
-  if (!alone) db.exec('SAVEPOINT batch');
+  if (!alone) db.run('SAVEPOINT batch', []);
   let refused: Extract<CommitOutcome, { ok: false }> | null = null;
   try {
     for (let index = 0; index < writes.length && refused === null; index++) {
@@ -35,13 +35,13 @@ export function applyBatch(db: SqliteConnection, writes: readonly Write[]): Comm
   }
   if (alone) return refused ?? { ok: true };
   if (refused !== null) undo(db);
-  else db.exec('RELEASE batch');
+  else db.run('RELEASE batch', []);
   return refused ?? { ok: true };
 }
 
 function undo(db: SqliteConnection): void {
   db.exec('ROLLBACK TO batch');
-  db.exec('RELEASE batch');
+  db.run('RELEASE batch', []);
 }
 
 function applyWrite(db: SqliteConnection, write: Write): Refusal | null {
