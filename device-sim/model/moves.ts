@@ -1,3 +1,4 @@
+import { enrolled, type RotationCommand, type RotationOutcome } from '#server';
 import { type DeviceEnd, deviceEnds } from './device-moves.ts';
 import { type RotationEvent, type SlotKey, unbootedRotation } from './device-tables.ts';
 import { exceptImplied, impliedAnswers, impliedRequests } from './generous.ts';
@@ -6,7 +7,6 @@ import { initiatives } from './operator-moves.ts';
 import type { ModelOptions } from './options.ts';
 import { Memo, Pool } from './pool.ts';
 import { AFTER, BEFORE, brokenByArrow, commandOf, type ServerEnd, serverEnd, stored, told } from './server-moves.ts';
-import { enrolled, type RotationCommand, type RotationOutcome } from './server-tables.ts';
 import { tellDecision, tellDeviceMove, tellServerMove, tellStored } from './story.ts';
 import type { DeviceSide, Network, Request, ServerSide, Surroundings, World } from './world.ts';
 

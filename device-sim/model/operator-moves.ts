@@ -1,6 +1,6 @@
+import type { RotationCommand } from '#server';
 import type { ModelOptions } from './options.ts';
 import { AFTER, BEFORE } from './server-moves.ts';
-import type { RotationCommand } from './server-tables.ts';
 import type { World } from './world.ts';
 
 /** A command that nobody's request brings: the operator's, or time's. */

@@ -1,3 +1,4 @@
+import { SERVER_MACHINE, type ServerMachine } from '#server';
 import {
   DEVICE_ROWS,
   type DeviceMachine,
@@ -5,7 +6,6 @@ import {
   ROTATION_GUARDS,
   type RotationSource,
 } from './device-tables.ts';
-import { SERVER_MACHINE, type ServerMachine } from './server-tables.ts';
 
 /** What the checker is let do, and with which tables. */
 export interface ModelOptions {

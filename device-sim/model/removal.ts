@@ -1,8 +1,8 @@
+import { SERVER_MACHINE, type ServerMachine } from '#server';
 import { isSound } from './check.ts';
 import type { DeviceMachine, RotationSource } from './device-tables.ts';
 import { type ModelOptions, productOptions } from './options.ts';
 import { type SearchResult, search } from './search.ts';
-import { SERVER_MACHINE, type ServerMachine } from './server-tables.ts';
 import { deviceRows, deviceWith } from './variants.ts';
 
 /** The product without one row. */

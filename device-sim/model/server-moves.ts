@@ -1,6 +1,6 @@
+import { judgeKey, type RotationCommand, type RotationOutcome, tellDevice, transitionWith } from '#server';
 import type { RotationEvent } from './device-tables.ts';
 import type { ModelOptions } from './options.ts';
-import { judgeKey, type RotationCommand, type RotationOutcome, tellDevice, transitionWith } from './server-tables.ts';
 import type { KeyState, Request, ServerSide } from './world.ts';
 
 /** Times in the model: `BEFORE` everything that can run out, or `AFTER` it. Rows keep `DUE` or null. */

@@ -1,7 +1,7 @@
+import type { RotationCommand } from '#server';
 import type { DeviceEnd } from './device-moves.ts';
 import type { RotationEvent } from './device-tables.ts';
 import type { ServerEnd } from './server-moves.ts';
-import type { RotationCommand } from './server-tables.ts';
 
 /** What reaches the device, as the beginning of a sentence. */
 function heard(event: RotationEvent): string {

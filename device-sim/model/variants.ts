@@ -1,6 +1,6 @@
+import { type LooseServerRow, SERVER_MACHINE, type ServerMachine } from '#server';
 import { DEVICE_ROWS, type DeviceMachine, type DeviceRow, parseDeviceRow, ROTATION_ACTIONS } from './device-tables.ts';
 import { DEVICE_MACHINE, type ModelOptions, productOptions } from './options.ts';
-import { type LooseServerRow, SERVER_MACHINE, type ServerMachine } from './server-tables.ts';
 
 /** A design that is known to lock devices out (DESIGN §6.4): the product's tables, patched. */
 export interface Variant {

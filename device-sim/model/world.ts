@@ -1,5 +1,5 @@
+import type { RotationOutcome, RotationRow } from '#server';
 import type { RotationEvent, RotationState, SlotKey } from './device-tables.ts';
-import type { RotationOutcome, RotationRow } from './server-tables.ts';
 
 /** A key's state at the server. */
 export type KeyState = RotationOutcome['keys'][number]['to'];
