@@ -1,5 +1,6 @@
 /** The narrow waist: what server, SDK, bridge, dashboard and simulator agree on. Imports nothing. */
 export * from './errors.ts';
+export * from './events.ts';
 export * from './headers.ts';
 export * from './limits.ts';
 export * from './messages.ts';
