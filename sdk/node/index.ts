@@ -11,7 +11,10 @@ export * from './rotation/index.ts';
 export { loadSeal, type SealLibrary } from './seal/library.ts';
 export { type OpenedFile, openSealedFile } from './seal/open-file.ts';
 export { problemOf } from './send/answer.ts';
-export { apiUrl } from './send/request.ts';
+export { bufferSource } from './send/buffer-source.ts';
+export { apiUrl, type TransferOptions } from './send/request.ts';
+export type { Source } from './send/source.ts';
+export { type Finished, type JobHooks, Uploader, type UploaderOptions } from './send/uploader.ts';
 export {
   DEFAULT_LANES,
   fileSpoolStorage,

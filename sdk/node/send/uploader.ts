@@ -44,6 +44,8 @@ export interface UploaderOptions {
   transport: Transport;
   /** Credential header value for the next request; asked anew each time, so that a rotated key is used at once. */
   authorization(): Promise<string>;
+  /** Sent with every request besides: what a gateway adds to speak for a device. */
+  headers?: Readonly<Record<string, string>>;
   limits: UploadLimits;
   credentialRefused?(code: string, fingerprint: string | null): void;
   /** Monotonic ms. */
@@ -285,6 +287,7 @@ export class Uploader {
     const { source } = running;
     const described = describeRequest(effect, this.#options.base, running.options);
     const headers: Record<string, string> = {
+      ...this.#options.headers,
       ...described.headers,
       Authorization: await this.#options.authorization(),
     };
