@@ -1,4 +1,7 @@
 import { build } from 'esbuild';
+import { writeScriptModules } from './http/pages/script-modules.ts';
+
+await writeScriptModules();
 
 /** Bundles the server into one file; npm packages stay outside, as they were installed. */
 await build({

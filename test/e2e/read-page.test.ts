@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { generatedModule } from '../../server/http/pages/client/build.ts';
 import { PAGE_ASSETS } from '../../server/http/pages/layout.ts';
 import { LINK_SCRIPT } from '../../server/http/pages/link-script.generated.ts';
+import { LINK_SCRIPT_MODULE, scriptModule } from '../../server/http/pages/script-modules.ts';
 import { startFlakyProxy } from '../support/flaky-proxy.ts';
 import { exchange, type ReadServer, startReadServer } from './read-kit.ts';
 
@@ -39,7 +39,9 @@ describe('the page without a browser', () => {
   });
 
   it('the script the server carries → is built from the sources beside it', async () => {
-    const { LINK_SCRIPT: fresh } = await import(`data:text/javascript,${encodeURIComponent(await generatedModule())}`);
+    const { LINK_SCRIPT: fresh } = await import(
+      `data:text/javascript,${encodeURIComponent(await scriptModule(LINK_SCRIPT_MODULE))}`
+    );
     expect(LINK_SCRIPT).toBe(fresh);
   });
 

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createClient } from '#sdk/node';
 import { createSealer, generateKey, nodeCrypto, nodeRandom } from '#sdk/seal/node';
 import { runCli } from '../../sdk/cli/testing.ts';
-import { generatedModule } from '../../server/http/pages/browser/build.ts';
+import { scriptModule, UNSEAL_SCRIPT_MODULE } from '../../server/http/pages/script-modules.ts';
 import { UNSEAL_SCRIPT } from '../../server/http/pages/unseal-script.generated.ts';
 import { startFlakyProxy } from '../support/flaky-proxy.ts';
 import { seededBytes } from '../support/seeded-bytes.ts';
@@ -35,7 +35,9 @@ async function sendSealed(content: Uint8Array, filename: string, sign?: string):
 }
 
 test('the script the server carries → is built from the sources', async () => {
-  const { UNSEAL_SCRIPT: fresh } = await import(`data:text/javascript,${encodeURIComponent(await generatedModule())}`);
+  const { UNSEAL_SCRIPT: fresh } = await import(
+    `data:text/javascript,${encodeURIComponent(await scriptModule(UNSEAL_SCRIPT_MODULE))}`
+  );
   expect(UNSEAL_SCRIPT).toBe(fresh);
   expect(UNSEAL_SCRIPT.length).toBeLessThan(115 * 1024);
 });

@@ -68,6 +68,17 @@ describe('socketState', () => {
     }
   });
 
+  it('a row left out of one reading of the table → looked for again; left out of each → gone', async () => {
+    const ends = '0100007F:1F90 0100007F:C350 ';
+    const row = `   0: ${ends}08 00000000:00000000 00:00000000\n`;
+    const readings = [[''], [''], [row]];
+    let reads = 0;
+    const read = async () => readings[Math.min(reads++, 2)] ?? null;
+    expect(await socketState(ends, read)).toEqual({ kind: 'known', unackedBytes: 0, peerClosed: true });
+    expect(reads).toBe(3);
+    expect(await socketState(ends, async () => [''])).toEqual({ kind: 'gone' });
+  });
+
   it('the table of the system: read by both ends', () => {
     const tables = [
       '  sl  local_address rem_address   st tx_queue rx_queue\n' +

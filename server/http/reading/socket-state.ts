@@ -14,6 +14,9 @@ export type SocketState =
 /** TCP states as Linux numbers them (include/net/tcp_states.h) in which the other side's FIN has come. */
 const PEER_CLOSED = new Set(['06', '08', '09', '0B']);
 
+/** Readings of the table in which a connection must be missing before it counts as gone. */
+const LOOKS_FOR_GONE = 3;
+
 let look: Promise<readonly string[] | null> | null = null;
 
 /**
@@ -26,14 +29,26 @@ export function endsOf({ localAddress, localPort, remoteAddress, remotePort }: S
   return `${hexEnd(localAddress, localPort)} ${hexEnd(remoteAddress, remotePort)} `;
 }
 
-/** Looks at a connection (`ends` of endsOf). Looks asked for at the same time share one reading of the table. */
-export async function socketState(ends: string | null): Promise<SocketState> {
+/**
+ * Looks at a connection (`ends` of endsOf). Looks asked for at the same time share one reading of the table. The system
+ * writes its table piece by piece and may leave out a row while others come and go, so one that is missing is looked for
+ * again: what is really gone stays gone.
+ */
+export async function socketState(ends: string | null, read = sharedTables): Promise<SocketState> {
   if (ends === null) return { kind: 'gone' };
+  for (let looks = 1; ; looks++) {
+    const tables = await read();
+    if (tables === null) return { kind: 'unknown' };
+    const state = stateIn(tables, ends);
+    if (state.kind !== 'gone' || looks === LOOKS_FOR_GONE) return state;
+  }
+}
+
+function sharedTables(): Promise<readonly string[] | null> {
   look ??= readTables().finally(() => {
     look = null;
   });
-  const tables = await look;
-  return tables === null ? { kind: 'unknown' } : stateIn(tables, ends);
+  return look;
 }
 
 /** The state of the connection whose ends are written `local remote ` as in /proc/net/tcp. */
