@@ -3,5 +3,6 @@ export * from './batch/index.ts';
 export * from './bytes/index.ts';
 export * from './credentials/index.ts';
 export * from './rotation/index.ts';
+export * from './signed/index.ts';
 export * from './spool/index.ts';
 export * from './upload/index.ts';

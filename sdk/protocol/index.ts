@@ -6,3 +6,4 @@ export * from './limits.ts';
 export * from './messages.ts';
 export * from './rotation-header.ts';
 export * from './sealed-file.ts';
+export * from './signed-request.ts';

@@ -15,6 +15,22 @@ const CREDENTIAL_ERRORS = [
   'token_invalid',
   'token_expired',
   'cross_site_request',
+  'signature_unsupported',
+];
+
+/** What a route that takes signed requests may answer to one; the others answer the last of them. */
+const SIGNATURE_ERRORS = [
+  'signature_malformed',
+  'signature_incomplete',
+  'signature_invalid',
+  'signature_key_unseen',
+  'signature_clock',
+  'nonce_missing',
+  'nonce_unknown',
+  'nonce_expired',
+  'nonce_used',
+  'digest_mismatch',
+  'payload_too_large',
 ];
 
 /** The OpenAPI 3.1 document, made from the route list: what is not a route is not in it, and the other way round. */
@@ -45,10 +61,19 @@ export function openApiDocument(about: {
         session: { type: 'apiKey', in: 'cookie', name: 'fuselink_session', description: 'The session of a sign-in' },
         bearer: { type: 'http', scheme: 'bearer', description: 'Authorization: Bearer <API key or JWT>' },
         apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'X-API-Key: <API key>' },
+        signature: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'Signature',
+          description:
+            'RFC 9421 with hmac-sha256 and a nonce of the server: for devices that cannot verify TLS (sdk/SIGNED.md)',
+        },
       },
     },
   };
 }
+
+const SCHEMES = [{ bearer: [] }, { apiKey: [] }, { session: [] }];
 
 function operationOf(route: RouteDef): object {
   const { errors = [], parameters = [], ...operation } = route.operation;
@@ -58,12 +83,14 @@ function operationOf(route: RouteDef): object {
     required: true,
     schema: { type: 'string' },
   }));
-  const all = [...errors, ...(route.auth === 'key' ? CREDENTIAL_ERRORS : []), 'bad_request', 'internal'];
+  const credential = route.auth === 'key' ? CREDENTIAL_ERRORS : [];
+  const signature = route.signed === true ? SIGNATURE_ERRORS : [];
+  const all = [...new Set([...errors, ...credential, ...signature, 'bad_request', 'internal'])];
   return {
     ...operation,
     parameters: [...inPath, ...parameters],
     responses: { ...errorResponses(all, route.dialect?.errorContent ?? PROBLEM), ...operation.responses },
-    security: route.auth === 'key' ? [{ bearer: [] }, { apiKey: [] }, { session: [] }] : [],
+    security: route.auth === 'key' ? [...SCHEMES, ...(route.signed === true ? [{ signature: [] }] : [])] : [],
   };
 }
 

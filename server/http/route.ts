@@ -55,6 +55,8 @@ export interface RouteDef {
   auth: 'key' | 'link' | 'none';
   /** Open to a device whose key is quarantined: its own calls, by which it is told so and stages another key. */
   quarantined?: true;
+  /** Takes signed requests (sdk/SIGNED.md): its answer is small, whole before it goes out, and tells no secret in plain form. */
+  signed?: true;
   /** What a request body is; the handler reads it itself. */
   body: 'none' | 'json' | 'file';
   operation: Operation;

@@ -26,6 +26,7 @@ export const getDevice: RouteDef = {
   method: 'GET',
   path: '/v1/device',
   auth: 'key',
+  signed: true,
   quarantined: true,
   body: 'none',
   operation: {
@@ -43,6 +44,7 @@ export const postDeviceStatus: RouteDef = {
   method: 'POST',
   path: '/v1/device/status',
   auth: 'key',
+  signed: true,
   quarantined: true,
   body: 'json',
   operation: {
@@ -85,6 +87,7 @@ export const postDeviceRotation: RouteDef = {
   method: 'POST',
   path: '/v1/device/rotation',
   auth: 'key',
+  signed: true,
   quarantined: true,
   body: 'json',
   operation: {

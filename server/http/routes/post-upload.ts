@@ -58,6 +58,7 @@ export const postUpload: RouteDef = {
   method: 'POST',
   path: '/v1/upload',
   auth: 'key',
+  signed: true,
   body: 'file',
   operation: {
     operationId: 'upload',
@@ -89,6 +90,7 @@ export const putUpload: RouteDef = {
   method: 'PUT',
   path: '/v1/upload/:filename',
   auth: 'key',
+  signed: true,
   body: 'file',
   operation: {
     operationId: 'uploadByPut',

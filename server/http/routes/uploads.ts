@@ -74,6 +74,7 @@ export const postUploads: RouteDef = {
   method: 'POST',
   path: '/v1/uploads',
   auth: 'key',
+  signed: true,
   body: 'file',
   operation: {
     operationId: 'tusCreate',
@@ -101,6 +102,7 @@ export const headUpload: RouteDef = {
   method: 'HEAD',
   path: '/v1/uploads/:secret',
   auth: 'key',
+  signed: true,
   body: 'none',
   operation: {
     operationId: 'tusStatus',
@@ -123,6 +125,7 @@ export const patchUpload: RouteDef = {
   method: 'PATCH',
   path: '/v1/uploads/:secret',
   auth: 'key',
+  signed: true,
   body: 'file',
   operation: {
     operationId: 'tusAppend',
@@ -149,6 +152,7 @@ export const deleteUpload: RouteDef = {
   method: 'DELETE',
   path: '/v1/uploads/:secret',
   auth: 'key',
+  signed: true,
   body: 'none',
   operation: {
     operationId: 'tusTerminate',
@@ -176,6 +180,7 @@ export const postUploadOverride: RouteDef = {
   method: 'POST',
   path: '/v1/uploads/:secret',
   auth: 'key',
+  signed: true,
   body: 'file',
   operation: {
     operationId: 'tusOverride',
