@@ -8,6 +8,8 @@ import { type Wired, wire } from './wiring.ts';
 
 /** Expiry is promised to the second by every read; the sweep only has to keep the disk tidy. */
 const SWEEP_EVERY_MS = 5_000;
+/** What another node committed reaches this one's listeners within this; what this one commits reaches them at once. */
+const EVENTS_POLL_MS = 1_000;
 /** A graceful stop lets transfers finish for this long; resumable ones go on with the next start anyway. */
 const DRAIN_MS = 30_000;
 
@@ -43,6 +45,7 @@ export async function startServer(settings: ServerSettings): Promise<RunningServ
   });
   await app.listen({ host: settings.host, port: settings.port });
   const stopSweeping = sweepRegularly(wired.deps);
+  const polling = setInterval(() => void wired.deps.events.poll(), EVENTS_POLL_MS).unref();
   const address = app.server.address() as AddressInfo;
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   return {
@@ -50,6 +53,9 @@ export async function startServer(settings: ServerSettings): Promise<RunningServ
     deps: wired.deps,
     secretCreated: wired.secretCreated,
     async stop() {
+      clearInterval(polling);
+      // Streams never end by themselves: their listeners come back to another node.
+      wired.deps.events.close();
       await stopSweeping();
       const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
       await app.close();

@@ -17,6 +17,7 @@ import type { MetadataStore } from './ports/metadata-store.ts';
 import { loadSecret } from './secret-file.ts';
 import { type ServerSettings, UPLOAD_WINDOW_MS } from './settings.ts';
 import type { Deps, Settings } from './usecases/deps.ts';
+import { announcedStore, EventHub } from './usecases/events/event-hub.ts';
 import { Metrics } from './usecases/metrics/metrics.ts';
 import { observedBlobs, observedStore } from './usecases/metrics/observed-stores.ts';
 import { Endings } from './usecases/read/endings.ts';
@@ -60,8 +61,9 @@ export async function wire(settings: ServerSettings, warn: Deps['warn']): Promis
       clock = databaseClock;
     }
     const metrics = new Metrics();
+    const events = new EventHub();
     const deps: Deps = {
-      store: observedStore(store, metrics, clock),
+      store: announcedStore(observedStore(store, metrics, clock), events),
       blobs: observedBlobs(blobs, metrics, clock),
       clock,
       random: nodeRandom,
@@ -73,6 +75,7 @@ export async function wire(settings: ServerSettings, warn: Deps['warn']): Promis
       active: new ActiveUploads(),
       hashes: new HashCache(),
       endings: new Endings(),
+      events,
       metrics,
       warn(message, error, fields) {
         metrics.count('fuselink_warnings_total');

@@ -72,6 +72,8 @@ export const ERRORS = {
   upload_limit_exceeded: { status: 429, title: 'Too many uploads' },
   status_limit_exceeded: { status: 429, title: 'Too many status reports' },
   sign_in_limit_exceeded: { status: 429, title: 'Too many sign-in attempts' },
+  event_streams_exceeded: { status: 429, title: 'Too many event streams of this account' },
+  event_streams_full: { status: 503, title: 'This node carries as many event streams as it can' },
   too_many_in_flight: { status: 429, title: 'Too many uploads at the same time' },
 
   tus_version_unsupported: { status: 412, title: 'This version of tus is not spoken here' },

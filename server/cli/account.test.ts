@@ -126,6 +126,20 @@ describe('fuselink-server account, audit', () => {
     expect((await cli('audit', 'list', '--limit', '3')).out).toContain('operator:cli');
   });
 
+  test('events: what the server commits meanwhile → told by another process, as JSON a line, until as many as were asked for', async () => {
+    const { json } = await owner();
+    const head = JSON.parse((await cli('audit', 'list', '--limit', '1', '--json')).out).entries[0].seq;
+    const following = cli('events', '--after', String(head), '--action', 'transfer.', '--count', '2', '--json');
+    for (const body of ['one', 'two'])
+      await fetch(`${server.url}/v1/upload`, { method: 'POST', headers: { 'x-api-key': json.api_key }, body });
+    const { code, out } = await following;
+    const lines = out.trimEnd().split('\n');
+    expect(code).toBe(0);
+    expect(lines.map((line) => JSON.parse(line).action)).toEqual(['transfer.sent', 'transfer.sent']);
+    const wrong = await cli('events', '--count', '0');
+    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('--count: expected a whole number from 1')]);
+  });
+
   /** The account of the first test. */
   let known: Promise<{ json: { api_key: string } }> | null = null;
   function owner() {

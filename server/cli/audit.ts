@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { listAudit } from '../usecases/audit/read-audit.ts';
 import { verifyAudit } from '../usecases/audit/verify-audit.ts';
+import { lineOf } from './events.ts';
 import { operatorFor, print, withStores } from './operator.ts';
 
 interface Options {
@@ -34,10 +35,7 @@ export function auditCommand(): Command {
       const page = await withStores(async (deps) =>
         listAudit(deps, await operatorFor(deps, options.account), { limit, cursor: options.cursor }),
       );
-      const lines = page.entries.map(
-        (entry) =>
-          `${String(entry.seq).padStart(6)}  ${entry.at}  ${entry.outcome.padEnd(7)} ${entry.action.padEnd(28)} ${entry.actor}  ${entry.subject}  from ${entry.from}`,
-      );
+      const lines = page.entries.map(lineOf);
       if (page.next_cursor !== null) lines.push(`More: --cursor ${page.next_cursor}`);
       print(options.json === true, page, lines.length === 0 ? ['no entries'] : lines);
     });

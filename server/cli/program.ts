@@ -6,6 +6,7 @@ import { auditCommand } from './audit.ts';
 import { backupCommand, restoreCommand } from './backup.ts';
 import { campaignCommand } from './campaign.ts';
 import { deviceCommand } from './device.ts';
+import { eventsCommand } from './events.ts';
 import { gatewayCommand } from './gateway.ts';
 import { keyCommand } from './key.ts';
 import { exportCommand, importCommand } from './move.ts';
@@ -37,6 +38,7 @@ Exit codes: 0 done, 1 failed, 2 not understood.`,
     gatewayCommand(),
     recipientCommand(),
     auditCommand(),
+    eventsCommand(),
     secretCommand(),
     backupCommand(),
     restoreCommand(),

@@ -26,6 +26,7 @@ import { getContent, postAck, postClaim } from './routes/claims.ts';
 import { DEVICE_ROTATION_ROUTES } from './routes/device-rotation.ts';
 import { DEVICE_SELF_ROUTES } from './routes/device-self.ts';
 import { getDevices, postDevices } from './routes/devices.ts';
+import { getEvents } from './routes/events.ts';
 import { GATEWAY_ROUTES } from './routes/gateway.ts';
 import { getLink, headLink } from './routes/get-link.ts';
 import { deleteKey, getKeys, postKeys } from './routes/keys.ts';
@@ -92,6 +93,7 @@ export const ROUTES: readonly RouteDef[] = [
   postRecoveryCodes,
   getAudit,
   getAuditVerify,
+  getEvents,
   ...PARADARUM_ROUTES,
   ...CLOUDTOWER_ROUTES,
   paradarumSwagger,

@@ -114,7 +114,8 @@ export async function startKit(env: Record<string, string> = {}): Promise<Kit> {
         redirect: 'error',
         ...(body === undefined ? {} : { body: body as string }),
       });
-      const text = await answer.text();
+      const endless = answer.headers.get('content-type')?.startsWith('text/event-stream') === true;
+      const text = endless ? await firstPart(answer) : await answer.text();
       let json: unknown;
       try {
         json = JSON.parse(text);
@@ -129,6 +130,14 @@ export async function startKit(env: Record<string, string> = {}): Promise<Kit> {
     },
   };
   return kit;
+}
+
+/** What a stream without an end says first. */
+async function firstPart(answer: Response): Promise<string> {
+  const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
+  const { value } = await reader.read();
+  await reader.cancel();
+  return Buffer.from(value ?? []).toString('utf8');
 }
 
 /** The 20 seed bytes of an `otpauth://` URI. */

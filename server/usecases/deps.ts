@@ -2,6 +2,7 @@ import type { BlobStore } from '../ports/blob-store.ts';
 import type { Clock, Crypto, Random } from '../ports/crypto.ts';
 import type { MetadataStore } from '../ports/metadata-store.ts';
 import type { Tokens, Totp } from '../ports/sign-in.ts';
+import type { EventHub } from './events/event-hub.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import type { Endings } from './read/endings.ts';
 import type { Keyring } from './sealing/keyring.ts';
@@ -24,6 +25,8 @@ export interface Deps {
   /** Running digests of unfinished resumable uploads; a miss only costs reading the file again at its end. */
   hashes: HashCache;
   endings: Endings;
+  /** Who listens to events on this node. */
+  events: EventHub;
   metrics: Metrics;
   /** Faults that hit nobody's request (a failed deletion that the sweep repeats, say). */
   warn(message: string, error: unknown, fields?: Record<string, unknown>): void;

@@ -22,11 +22,12 @@ export const getMetrics: RouteDef = {
   },
   async handle(context) {
     if (!mayLook(context)) throw new FuselinkError('not_found', 'There is nothing at this address.');
-    const { metrics, active } = context.deps;
+    const { metrics, active, events } = context.deps;
     let waiting = 0;
     for (const subject of active.subjects()) waiting += subject.waiting;
     metrics.set('fuselink_uploads_under_way', active.total);
     metrics.set('fuselink_uploads_waiting', waiting);
+    metrics.set('fuselink_event_streams', events.streams);
     metrics.set('fuselink_build_info', 1, { version: context.http.version });
     metrics.set('process_resident_memory_bytes', process.memoryUsage.rss());
     metrics.set('process_uptime_seconds', Math.round(process.uptime()));

@@ -84,6 +84,11 @@ export async function findSession(
 ): Promise<SessionRow> {
   const row =
     credential.kind === 'session' ? await byCookie(deps, credential.text) : await byToken(deps, credential.text);
+  return requireLive(deps, row);
+}
+
+/** The session, unless there is none or it is over: throws `token_invalid` or `token_expired`. */
+export function requireLive(deps: Deps, row: SessionRow | null): SessionRow {
   if (row === null) throw invalid();
   if (row.ended_at_ms !== null) throw new FuselinkError('token_invalid', 'This session was ended: sign in again.');
   if (row.expires_at_ms <= deps.clock.nowMs()) throw expired();
