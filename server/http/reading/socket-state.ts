@@ -15,7 +15,7 @@ export type SocketState =
 const PEER_CLOSED = new Set(['06', '08', '09', '0B']);
 
 /** Readings of the table in which a connection must be missing before it counts as gone. */
-const LOOKS_FOR_GONE = 3;
+const LOOKS_FOR_GONE = 6;
 
 let look: Promise<readonly string[] | null> | null = null;
 
