@@ -310,6 +310,8 @@ export interface StoryEvent {
 export interface CampaignAnswer {
   id: string;
   name: string;
+  /** What it brings to its devices: `keys` or `firmware`. */
+  kind: string;
   state: string;
   /** Why it is paused. */
   reason: string | null;
@@ -338,6 +340,8 @@ export interface CampaignProgress {
 export interface CampaignPreflight {
   devices: number;
   waves: number[];
+  /** Who would be asked first. */
+  canary: string[];
   /** If every device answers at once; what sleeps takes longer. */
   seconds_min: number;
   /** Not heard for a day. */

@@ -25,11 +25,15 @@ interface CreateOptions extends Options, PlanOptions {
   device?: string[];
   keyAge?: number;
   seenBy?: string;
+  gateway?: string[];
   canary?: number;
   growth?: number;
   waveSoak?: number;
   errorsMax?: number;
   sampleMin?: number;
+  silence?: number;
+  waveMax?: number;
+  stragglersMax?: number;
   every?: number;
 }
 
@@ -59,11 +63,15 @@ export function campaignCommand(): Command {
     .option('--device <device...>', 'these devices, by id or name')
     .option('--key-age <time>', 'keys at least this old, e.g. 90d', durationMs)
     .option('--seen-by <email>', 'keys this person was shown')
+    .option('--gateway <gateway...>', 'devices behind any of these gateways, by id or name')
     .option('--canary <count>', 'devices of the first wave', Number)
     .option('--growth <factor>', 'each wave is so many times the one before', Number)
     .option('--wave-soak <time>', 'how long a wave is watched, e.g. 15m', durationMs)
     .option('--errors-max <percent>', 'errors above which it pauses itself', Number)
     .option('--sample-min <count>', 'devices to be heard before a percentage counts', Number)
+    .option('--silence <time>', 'not heard for so long after its proof is an error, e.g. 6h', durationMs)
+    .option('--wave-max <time>', 'how long a wave waits for devices that are not heard, e.g. 1d', durationMs)
+    .option('--stragglers-max <time>', 'how long the last ones are waited for, e.g. 30d', durationMs)
     .option('--every <time>', 'again so long after its end, e.g. 90d', durationMs);
   create.action(async (name: string, options: CreateOptions) => {
     const rules = {
@@ -72,6 +80,9 @@ export function campaignCommand(): Command {
       soakMs: options.waveSoak,
       errorsPercentMax: options.errorsMax,
       sampleMin: options.sampleMin,
+      silenceMs: options.silence,
+      waveMsMax: options.waveMax,
+      stragglersMsMax: options.stragglersMax,
     };
     const selection = {
       tags: options.tag,
@@ -80,6 +91,7 @@ export function campaignCommand(): Command {
       devices: options.device,
       key_age_days: options.keyAge === undefined ? undefined : options.keyAge / DAY_MS,
       seen_by: options.seenBy,
+      gateways: options.gateway,
     };
     const given = <T extends object>(fields: T) =>
       Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
@@ -102,6 +114,7 @@ export function campaignCommand(): Command {
       const found = await asOperator(options, (deps, caller) => preflight(deps, caller, id));
       print(options.json === true, found, [
         `Devices        ${found.devices} in waves of ${found.waves.join(', ')}; at least ${found.seconds_min} s`,
+        `First          ${found.canary.join(', ')}`,
         `Offline        ${found.offline_total} not heard for a day${list(found.offline)}`,
         `Busy           ${found.busy_total} left out: a rotation is under way already`,
         `No recovery    ${found.without_recovery_total} devices without a recovery secret`,

@@ -198,6 +198,7 @@ export const SCHEMAS: Record<string, object> = {
   Campaign: object({
     id: text,
     name: text,
+    kind: { enum: ['keys', 'firmware'] },
     state: text,
     reason: orNull(text),
     wave: whole,
@@ -214,6 +215,7 @@ export const SCHEMAS: Record<string, object> = {
   Preflight: object({
     devices: whole,
     waves: { type: 'array', items: whole },
+    canary: { type: 'array', items: text },
     seconds_min: whole,
     offline: { type: 'array', items: text },
     offline_total: whole,

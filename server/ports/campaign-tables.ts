@@ -13,7 +13,12 @@ export interface CampaignSelection {
   key_age_days?: number;
   /** Devices that this person (an e-mail) enrolled or was shown a key of. */
   seen_by?: string;
+  /** Gateways, by id or name: devices that any of these may speak for. */
+  gateways?: string[];
 }
+
+/** What a campaign brings to its devices. Rows older than the second kind have ''. */
+export type CampaignKind = '' | 'keys' | 'firmware';
 
 /** How each device's key is rotated. */
 export interface CampaignPlan {
@@ -28,6 +33,9 @@ export interface CampaignRecordRow {
   id: string;
   account_id: AccountId;
   name: string;
+  kind: CampaignKind;
+  /** What a kind other than keys carries to its devices: its own affair. */
+  cargo: Record<string, unknown> | null;
   campaign: Campaign;
   /** `campaign.state`. */
   state: string;
@@ -53,14 +61,32 @@ export interface CampaignMemberRow {
   reason: string | null;
   asked_at_ms: number | null;
   contacted: boolean;
-  /** Generation the device had before. */
+  /** The device says that nothing works any more. */
+  limbo: boolean;
+  /** What the device had before: the generation of its key, the number of its image. */
   base_generation: number;
+  /** While it is open: when to look at it even without news. */
+  look_at_ms: number;
+  version: number;
+}
+
+/**
+ * Something about a device that a campaign has asked has changed: written in the commit of that very change, so that a
+ * campaign looks at devices of which there is news, and not at its whole fleet.
+ */
+export interface CampaignNewsRow {
+  /** `<campaign>/<device>` */
+  id: string;
+  campaign_id: string;
+  device_id: DeviceId;
+  /** Of the row that changed: news that comes while the last is looked at stays. */
   version: number;
 }
 
 export interface CampaignTables {
   campaigns: CampaignRecordRow;
   campaign_members: CampaignMemberRow;
+  campaign_news: CampaignNewsRow;
 }
 
 export const CAMPAIGN_TABLES: { readonly [T in keyof CampaignTables]: TableShape<CampaignTables[T]> } = {
@@ -70,6 +96,8 @@ export const CAMPAIGN_TABLES: { readonly [T in keyof CampaignTables]: TableShape
       id: 'text',
       account_id: 'text',
       name: 'text',
+      kind: 'text',
+      cargo: 'json?',
       campaign: 'json',
       state: 'text',
       selection: 'json',
@@ -94,13 +122,23 @@ export const CAMPAIGN_TABLES: { readonly [T in keyof CampaignTables]: TableShape
       reason: 'text?',
       asked_at_ms: 'int?',
       contacted: 'bool',
+      limbo: 'bool',
       base_generation: 'int',
+      look_at_ms: 'int',
       version: 'int',
     },
     unique: [],
     indexes: [
       ['campaign_id', 'outcome', 'device_id'],
-      ['campaign_id', 'wave', 'device_id'],
+      // Counted at every tick: by these alone, without the rows.
+      ['campaign_id', 'outcome', 'wave', 'contacted', 'limbo'],
+      ['campaign_id', 'outcome', 'look_at_ms'],
     ],
+  },
+  campaign_news: {
+    key: 'id',
+    columns: { id: 'text', campaign_id: 'text', device_id: 'text', version: 'int' },
+    unique: [],
+    indexes: [['campaign_id', 'id']],
   },
 };

@@ -32,6 +32,8 @@ export interface RotationRecordRow {
   alarmed_at: Record<string, number>;
   /** When a request said that the device is in LIMBO; null once it was heard under a key that holds. */
   limbo_at_ms: number | null;
+  /** When the device was first heard since its campaign asked it; null until then. */
+  heard_at_ms: number | null;
   version: number;
 }
 
@@ -54,6 +56,7 @@ export const ROTATION_TABLES: { readonly [T in keyof RotationTables]: TableShape
       report: 'json?',
       alarmed_at: 'json',
       limbo_at_ms: 'int?',
+      heard_at_ms: 'int?',
       version: 'int',
     },
     unique: [],

@@ -37,6 +37,7 @@ describe('waves', () => {
     const devices = Array.from({ length: 100 }, (_, i) => ({
       id: `d${i}`,
       profile: i < 90 ? 'pi' : 'esp32',
+      gateway: '',
       rank: ((i * 7919) % 1000).toString().padStart(4, '0'),
     }));
     const order = stratified(devices);
@@ -44,5 +45,24 @@ describe('waves', () => {
       expect(order.slice(from, from + 10).filter(({ profile }) => profile === 'esp32')).toHaveLength(1);
     }
     expect(stratified([...devices].reverse())).toEqual(order);
+  });
+
+  test('order: one profile behind four gateways of unequal size → every ten have of each what the fleet has', () => {
+    const sizes = { north: 50, south: 30, east: 10, west: 10 };
+    const devices = Object.entries(sizes).flatMap(([gateway, size]) =>
+      Array.from({ length: size }, (_, i) => ({
+        id: `${gateway} ${i}`,
+        profile: 'plc',
+        gateway,
+        rank: ((i * 7919 + size * 104729) % 9973).toString().padStart(4, '0'),
+      })),
+    );
+    const order = stratified(devices);
+    for (let from = 0; from < 100; from += 10) {
+      const counts = order.slice(from, from + 10).map(({ gateway }) => gateway);
+      for (const [gateway, size] of Object.entries(sizes)) {
+        expect(counts.filter((one) => one === gateway)).toHaveLength(size / 10);
+      }
+    }
   });
 });

@@ -22,7 +22,7 @@ export const CAMPAIGN_TABLE: readonly CampaignRow[] = [
   { from: BEFORE, on: 'abort', when: [], to: 'ABORTED', does: [], audit: 'aborted' },
 
   { from: RUNNING, on: 'pause', when: [], to: 'PAUSED', does: ['hold', 'sayWhy'], audit: 'paused' },
-  { from: ['PAUSED'], on: 'resume', when: [], to: '=', does: ['goOn'], audit: 'resumed' },
+  { from: ['PAUSED'], on: 'resume', when: [], to: '=', does: ['goOn', 'forgive'], audit: 'resumed' },
   { from: [...RUNNING, 'PAUSED'], on: 'abort', when: [], to: 'ABORTING', does: ['goOn'], audit: 'aborting' },
   { from: [...RUNNING, 'PAUSED'], on: 'rollBack', when: [], to: 'ROLLING_BACK', does: ['goOn'], audit: 'rolling-back' },
 

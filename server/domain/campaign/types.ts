@@ -46,6 +46,8 @@ export interface Campaign {
   /** When the present state began. */
   sinceMs: number;
   rules: CampaignRules;
+  /** What was known when somebody looked at it and let it go on: from there errors are counted. */
+  forgiven?: { errors: number; contacted: number };
 }
 
 /** What the rows of its devices say, counted afresh at every tick: a restart loses nothing. */
@@ -71,7 +73,7 @@ export type CampaignCommand =
   | { kind: 'start' }
   | { kind: 'schedule'; startAtMs: number }
   | { kind: 'pause'; reason: string }
-  | { kind: 'resume' }
+  | { kind: 'resume'; tally: Tally }
   | { kind: 'abort' }
   | { kind: 'rollBack' }
   | { kind: 'tick'; tally: Tally };

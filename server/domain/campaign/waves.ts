@@ -2,6 +2,8 @@
 export interface Candidate {
   id: string;
   profile: string;
+  /** The gateway that speaks for it; '' for a device of its own. */
+  gateway: string;
   rank: string;
 }
 
@@ -9,16 +11,19 @@ export interface Candidate {
 const WAVES_MAX = 64;
 
 /**
- * Devices in the order they are asked: shuffled by rank, and stratified by profile, so that every wave has of every kind
- * what the fleet has, and no kind is left for the end.
+ * Devices in the order they are asked: shuffled by rank, and stratified by profile and gateway, so that every wave has of
+ * every kind and of every place what the fleet has, and none is left for the end.
  */
 export function stratified(devices: readonly Candidate[]): Candidate[] {
-  const byProfile = new Map<string, Candidate[]>();
+  const strata = new Map<string, Candidate[]>();
   for (const device of [...devices].sort((a, b) => (a.rank < b.rank ? -1 : 1))) {
-    byProfile.set(device.profile, [...(byProfile.get(device.profile) ?? []), device]);
+    const name = JSON.stringify([device.profile, device.gateway]);
+    const stratum = strata.get(name);
+    if (stratum === undefined) strata.set(name, [device]);
+    else stratum.push(device);
   }
-  const placed = [...byProfile.values()].flatMap((group) =>
-    group.map((device, index) => ({ device, place: (index + 0.5) / group.length })),
+  const placed = [...strata.values()].flatMap((stratum) =>
+    stratum.map((device, index) => ({ device, place: (index + 0.5) / stratum.length })),
   );
   placed.sort((a, b) => a.place - b.place || (a.device.rank < b.device.rank ? -1 : 1));
   return placed.map(({ device }) => device);

@@ -4,7 +4,13 @@ export type Guard = (campaign: Campaign, command: CampaignCommand, nowMs: number
 export type Action = (campaign: Campaign, command: CampaignCommand, nowMs: number) => void;
 
 function tallyOf(command: CampaignCommand): Tally {
-  return (command as Extract<CampaignCommand, { kind: 'tick' }>).tally;
+  return (command as Extract<CampaignCommand, { tally: unknown }>).tally;
+}
+
+/** Errors among the devices that were heard, since somebody last let it go on in spite of them. */
+function errorsOf({ forgiven }: Campaign, command: CampaignCommand): { errors: number; contacted: number } {
+  const { errors, contacted } = tallyOf(command);
+  return { errors: errors - (forgiven?.errors ?? 0), contacted: contacted - (forgiven?.contacted ?? 0) };
 }
 
 function passed(sinceMs: number, lengthMs: number, nowMs: number): boolean {
@@ -15,8 +21,9 @@ function passed(sinceMs: number, lengthMs: number, nowMs: number): boolean {
 export const CAMPAIGN_GUARDS = {
   startDue: (campaign, _command, nowMs) => campaign.startAtMs !== null && campaign.startAtMs <= nowMs,
   anyLimbo: (_campaign, command) => tallyOf(command).limbo > 0,
-  tooManyErrors: ({ rules }, command) => {
-    const { contacted, errors } = tallyOf(command);
+  tooManyErrors: (campaign, command) => {
+    const { contacted, errors } = errorsOf(campaign, command);
+    const { rules } = campaign;
     return contacted >= rules.sampleMin && errors * 100 > rules.errorsPercentMax * contacted;
   },
   /** Whoever was heard has ended well or badly, and enough were heard to say so; or the wave has waited long enough. */
@@ -50,6 +57,10 @@ export const CAMPAIGN_ACTIONS = {
   goOn: (campaign) => {
     campaign.reason = null;
   },
+  forgive: (campaign, command) => {
+    const { errors, contacted } = tallyOf(command);
+    campaign.forgiven = { errors, contacted };
+  },
   sayWhy: (campaign, command) => {
     campaign.reason = (command as Extract<CampaignCommand, { kind: 'pause' }>).reason;
   },
@@ -57,7 +68,7 @@ export const CAMPAIGN_ACTIONS = {
     campaign.reason = `${tallyOf(command).limbo} device(s) say that the server refuses both their keys`;
   },
   sayErrors: (campaign, command) => {
-    const { errors, contacted } = tallyOf(command);
+    const { errors, contacted } = errorsOf(campaign, command);
     campaign.reason = `${errors} errors among ${contacted} devices that were heard, more than ${campaign.rules.errorsPercentMax} %`;
   },
 } as const satisfies Record<string, Action>;

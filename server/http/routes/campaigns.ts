@@ -26,6 +26,7 @@ const NEW_FIELDS: Record<string, FieldSpec & { schema: object }> = {
   devices: { type: 'strings', schema: texts },
   key_age_days: { type: 'number', schema: number },
   seen_by: { type: 'string', schema: text },
+  gateways: { type: 'strings', schema: texts },
   canary: { type: 'number', schema: number },
   growth: { type: 'number', schema: number },
   wave_soak_seconds: { type: 'number', schema: number },
@@ -95,8 +96,8 @@ export const postCampaigns: RouteDef = {
   },
   async handle({ deps, caller, req }) {
     const body = checkFields(await readJson(req), NEW_FIELDS);
-    const { tags, groups, profile, devices, key_age_days, seen_by } = body;
-    const selection = said({ tags, groups, profile, devices, key_age_days, seen_by }) as CampaignSelection;
+    const { tags, groups, profile, devices, key_age_days, seen_by, gateways } = body;
+    const selection = said({ tags, groups, profile, devices, key_age_days, seen_by, gateways }) as CampaignSelection;
     const rules = said({
       canary: numberOf(body, 'canary'),
       growth: numberOf(body, 'growth'),

@@ -1,14 +1,17 @@
 import { type CampaignAnswer, type CampaignPreflight, STATUS_REPORTS_PER_WINDOW } from '#sdk/protocol';
 import { type CampaignCommand, type CampaignRules, hasEnded } from '../../domain/campaign/index.ts';
-import type { CampaignRecordRow, CampaignSelection } from '../../ports/tables.ts';
+import type { CampaignKind, CampaignRecordRow, CampaignSelection } from '../../ports/tables.ts';
 import { actorOf, type Caller, requireAccountKey, requireManagement, requireWriter } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { newId } from '../new-id.ts';
 import { newestFirst, type PageQuery } from '../paging.ts';
 import { planOf, type RotateDevice } from '../rotation/operate.ts';
-import { auditOfCampaign, commandCampaign, enlist, tallyOf } from './drive.ts';
+import { auditOfCampaign, commandCampaign } from './drive.ts';
+import { enlist } from './enlist.ts';
+import { rollOutOf } from './kinds.ts';
 import { selectDevices, wavesOf } from './select.ts';
+import { tallyOf } from './tally.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -48,6 +51,9 @@ export interface NewCampaign {
   rules?: Partial<CampaignRules> | undefined;
   plan?: RotateDevice | undefined;
   repeatEveryDays?: number | undefined;
+  /** `keys` unless it is said; what another kind carries to its devices. */
+  kind?: CampaignKind | undefined;
+  cargo?: Record<string, unknown> | undefined;
 }
 
 function invalid(field: string, detail: string): FuselinkError {
@@ -86,6 +92,8 @@ export async function createCampaign(deps: Deps, caller: Caller, what: NewCampai
     id: newId(deps, 'cmp'),
     account_id: caller.accountId,
     name,
+    kind: what.kind ?? 'keys',
+    cargo: what.cargo ?? null,
     campaign: {
       state: 'DRAFT',
       resumeTo: null,
@@ -147,6 +155,7 @@ async function campaignAnswer(deps: Deps, row: CampaignRecordRow): Promise<Campa
   return {
     id: row.id,
     name: row.name,
+    kind: row.kind === '' ? 'keys' : row.kind,
     state: campaign.state,
     reason: campaign.reason,
     wave: campaign.wave,
@@ -175,8 +184,11 @@ export async function orderCampaign(
   requireManagement(caller);
   requireWriter(caller);
   const record = await findCampaign(deps, caller, id);
-  const command = commandOf(order, deps.clock.nowMs());
   const { state } = record.campaign;
+  const command: CampaignCommand =
+    order.verb === 'resume'
+      ? { kind: 'resume', tally: await tallyOf(deps, record) }
+      : commandOf({ ...order, verb: order.verb }, deps.clock.nowMs());
   if (command.kind === 'start' && (state === 'DRAFT' || state === 'SCHEDULED')) {
     // Written down first, so that it never runs without its devices.
     if ((await enlist(deps, record)) === 0) throw invalid('selection', 'expected at least one device, got none');
@@ -194,12 +206,15 @@ export async function orderCampaign(
 }
 
 function commandOf(
-  { verb, reason, startAtMs }: { verb: CampaignVerb; reason?: string | undefined; startAtMs?: number | undefined },
+  {
+    verb,
+    reason,
+    startAtMs,
+  }: { verb: Exclude<CampaignVerb, 'resume'>; reason?: string | undefined; startAtMs?: number | undefined },
   nowMs: number,
 ): CampaignCommand {
   switch (verb) {
     case 'start':
-    case 'resume':
     case 'abort':
       return { kind: verb };
     case 'roll-back':
@@ -225,21 +240,31 @@ export async function preflight(deps: Deps, caller: Caller, id: string): Promise
   }
   const nowMs = deps.clock.nowMs();
   const selected = await selectDevices(deps, record.account_id, record.selection);
+  const rollOut = rollOutOf(record.kind);
+  let busy = 0;
+  let withoutRecovery = 0;
+  for (const { device } of selected) {
+    const ready = await rollOut.readiness(deps, device);
+    if (ready.busy) busy += 1;
+    if (!ready.recoverable) withoutRecovery += 1;
+  }
   const { rules } = record.campaign;
   const { policy, deadline_ms } = record.plan;
   const unheardFor = (ms: number) =>
     selected.filter(({ device }) => nowMs - (device.last_seen_at_ms ?? 0) >= ms).map(({ device }) => device.name);
   const offline = unheardFor(DAY_MS);
   const lockedOut = policy === 'keep' || deadline_ms === null ? [] : unheardFor(deadline_ms);
-  const waves = wavesOf(deps, record.id, selected, rules).map((wave) => wave.length);
+  const waves = wavesOf(deps, record.id, selected, rules);
+  const names = new Map(selected.map(({ device }) => [device.id, device.name]));
   return {
     devices: selected.length,
-    waves,
+    waves: waves.map((wave) => wave.length),
+    canary: (waves[0] ?? []).slice(0, NAMES_MAX).map((id) => names.get(id) ?? id),
     seconds_min: Math.ceil((waves.length * (rules.soakMs + record.plan.soak_ms)) / 1000),
     offline: offline.slice(0, NAMES_MAX),
     offline_total: offline.length,
-    busy_total: selected.filter(({ record: rotation }) => rotation.state !== 'IDLE').length,
-    without_recovery_total: selected.filter(({ record: rotation }) => rotation.sealed_recovery === null).length,
+    busy_total: busy,
+    without_recovery_total: withoutRecovery,
     locked_out: lockedOut.sort().slice(0, NAMES_MAX),
     locked_out_total: lockedOut.length,
     within_caps: STATUS_REPORTS_PER_WINDOW >= REPORTS_A_ROTATION,

@@ -1,10 +1,11 @@
 import { toHex, utf8 } from '../../domain/base64url.ts';
 import { type Candidate, stratified, waveSizes } from '../../domain/campaign/index.ts';
 import type { AccountId, DeviceId } from '../../domain/ids.ts';
-import type { AuditRow, CampaignSelection, DeviceRow, RotationRecordRow } from '../../ports/tables.ts';
+import type { AuditRow, CampaignSelection, DeviceRow } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
-import { livingKeys, loadRotation } from '../rotation/record.ts';
+import { livingKeys } from '../rotation/record.ts';
+import { gatewaysOf } from './gateways.ts';
 
 const PAGE_ROWS = 500;
 /** Devices one campaign may have: what one server can look through between two ticks. */
@@ -15,16 +16,22 @@ const SHOWS_KEY: readonly string[] = ['device.enrolled', 'rotation.minted', 'rot
 
 export interface Selected {
   device: DeviceRow;
-  record: RotationRecordRow;
+  /** The gateway that speaks for it (the first, where there are several); '' for a device of its own. */
+  gateway: string;
 }
 
-/** The account's devices the selection means, with their rotations. Throws `invalid_field` where they are too many. */
+/**
+ * The account's devices the selection means, with their gateways. Throws `invalid_field` where they are too many, or where
+ * the selection names a gateway there is not.
+ */
 export async function selectDevices(
   deps: Deps,
   accountId: AccountId,
   selection: CampaignSelection,
 ): Promise<Selected[]> {
   const seen = selection.seen_by === undefined ? null : await keysSeenBy(deps, accountId, selection.seen_by);
+  const gateways = await gatewaysOf(deps, accountId);
+  const behind = selection.gateways === undefined ? null : gateways.named(selection.gateways);
   const selected: Selected[] = [];
   let after: (string | number)[] | null = null;
   for (;;) {
@@ -39,9 +46,9 @@ export async function selectDevices(
     });
     for (const device of rows) {
       if (!fits(device, selection) || (seen !== null && !seen.has(device.id))) continue;
+      if (behind !== null && !behind.has(device.id)) continue;
       if (!(await isOldEnough(deps, device, selection.key_age_days))) continue;
-      const { record } = await loadRotation(deps, { id: device.id, accountId });
-      selected.push({ device, record });
+      selected.push({ device, gateway: gateways.first.get(device.id) ?? '' });
     }
     if (selected.length > CAMPAIGN_DEVICES_MAX) {
       const detail = `expected at most ${CAMPAIGN_DEVICES_MAX} devices, got more`;
@@ -95,9 +102,10 @@ export function wavesOf(
   rules: { canary: number; growth: number },
 ): DeviceId[][] {
   const candidates = selected.map(
-    ({ device }): Candidate => ({
+    ({ device, gateway }): Candidate => ({
       id: device.id,
       profile: device.profile,
+      gateway,
       rank: toHex(deps.crypto.sha256(utf8(`${campaignId}\n${device.id}`))),
     }),
   );

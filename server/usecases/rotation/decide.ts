@@ -10,6 +10,7 @@ import {
 } from '../../domain/rotation/index.ts';
 import type { AuditWrite, Write } from '../../ports/metadata-store.ts';
 import type { KeyRow, RotationRecordRow } from '../../ports/tables.ts';
+import { newsWrite } from '../campaign/news.ts';
 import type { Deps } from '../deps.ts';
 import { newId } from '../new-id.ts';
 import { dueAtMs, type LoadedRotation, livingKeys } from './record.ts';
@@ -79,6 +80,7 @@ export async function decideRotation(
     campaign_id: outcome.row.campaignId,
     due_at_ms: dueAtMs(outcome.row),
     alarmed_at: { ...record.alarmed_at, ...Object.fromEntries(alarms.map((alarm) => [alarm, nowMs])) },
+    heard_at_ms: heardAtMs(record, command, outcome, nowMs),
     version: loaded.stored ? record.version + 1 : 1,
   };
   if (!moved && alarms.length === 0 && sameBut(record, next)) return { outcome, record, writes: [], minted: false };
@@ -90,7 +92,30 @@ export async function decideRotation(
     keyWrite(deps, { record: next, keys, fingerprint, to, newKey, nowMs }),
   );
   const writes: Write[] = [row, ...changed, ...auditWrites(context.author, { record, outcome, alarms, nowMs })];
+  if (record.campaign_id !== null && isNews(record, next, outcome)) {
+    writes.push(newsWrite(record.campaign_id, record.device_id, next.version));
+  }
   return { outcome, record: next, writes, minted: outcome.kind === 'moved' && next.state === 'MINTED' };
+}
+
+/** When the device was first heard since it was asked: under a key of its own, and not under one that is done with. */
+function heardAtMs(
+  record: RotationRecordRow,
+  command: RotationCommand,
+  outcome: RotationOutcome,
+  nowMs: number,
+): number | null {
+  if (command.kind === 'select' && outcome.kind === 'moved') return null;
+  if (record.campaign_id === null || record.heard_at_ms !== null || !('by' in command)) return record.heard_at_ms;
+  const { active, pending, retiring } = record.rotation;
+  return [active, pending, retiring].includes(command.by) ? nowMs : null;
+}
+
+/** Whether the device's campaign has to look at it: an arrow, a first word, a call for help, or its end. */
+function isNews(before: RotationRecordRow, after: RotationRecordRow, outcome: RotationOutcome): boolean {
+  return (
+    outcome.kind === 'moved' || before.heard_at_ms !== after.heard_at_ms || before.limbo_at_ms !== after.limbo_at_ms
+  );
 }
 
 /** The digests of the keys that wait for approval: kept with the record, because nothing else knows them. */
@@ -117,7 +142,8 @@ function proposedKey(record: RotationRecordRow, { row }: RotationOutcome): NewDe
 }
 
 function sameBut(before: RotationRecordRow, after: RotationRecordRow): boolean {
-  const seen = (row: RotationRecordRow) => JSON.stringify([row.rotation, row.report, row.limbo_at_ms, row.due_at_ms]);
+  const seen = (row: RotationRecordRow) =>
+    JSON.stringify([row.rotation, row.report, row.limbo_at_ms, row.heard_at_ms, row.due_at_ms]);
   return seen(before) === seen(after);
 }
 

@@ -47,6 +47,7 @@ export function newRecord(what: {
     report: null,
     alarmed_at: {},
     limbo_at_ms: null,
+    heard_at_ms: null,
     version: 1,
   };
 }

@@ -1,0 +1,151 @@
+import type { Condition, Write } from '../../ports/metadata-store.ts';
+import type { CampaignMemberRow, CampaignNewsRow, CampaignRecordRow } from '../../ports/tables.ts';
+import type { Deps } from '../deps.ts';
+import { decideAndCommit } from '../store-helpers.ts';
+import { rollOutOf } from './kinds.ts';
+import { eachOf, LOOK_EVERY_MS, memberEnded, PAGE_ROWS } from './members.ts';
+import type { Asked } from './roll-out.ts';
+
+/** Devices looked at without news in one go; those that are left come with the next look. */
+const QUIET_LOOKS_MAX = 2000;
+
+/**
+ * Writes down what the devices that were asked have come to: those of which there is news, and those whose time to be
+ * looked at has come. On the way to an abort or a roll-back it is all of them, and what can be is taken back.
+ */
+export async function followOpen(deps: Deps, record: CampaignRecordRow): Promise<void> {
+  await readNews(deps, record);
+  const { state } = record.campaign;
+  if (state === 'ABORTING') return takeBackAll(deps, record, 'abort');
+  if (state === 'ROLLING_BACK') return takeBackAll(deps, record, 'rollBack');
+  return lookAtQuiet(deps, record);
+}
+
+const openOf = (record: CampaignRecordRow): Condition<CampaignMemberRow>[] => [
+  ['campaign_id', '=', record.id],
+  ['outcome', '=', 'open'],
+];
+
+async function readNews(deps: Deps, record: CampaignRecordRow): Promise<void> {
+  let after: string[] | null = null;
+  for (;;) {
+    const rows: CampaignNewsRow[] = await deps.store.list('campaign_news', {
+      where: [['campaign_id', '=', record.id]],
+      orderBy: [['id', 'asc']],
+      ...(after === null ? {} : { after }),
+      limit: PAGE_ROWS,
+    });
+    await eachOf(rows, (news) => lookAt(deps, record, news.id, news));
+    const last = rows[rows.length - 1];
+    if (last === undefined || rows.length < PAGE_ROWS) return;
+    after = [last.id];
+  }
+}
+
+async function lookAtQuiet(deps: Deps, record: CampaignRecordRow): Promise<void> {
+  const nowMs = deps.clock.nowMs();
+  // Whoever is looked at is not due any more: each page is the first.
+  for (let looked = 0; looked < QUIET_LOOKS_MAX; looked += PAGE_ROWS) {
+    const rows = await deps.store.list('campaign_members', {
+      where: [...openOf(record), ['look_at_ms', '<=', nowMs]],
+      orderBy: [['look_at_ms', 'asc']],
+      limit: PAGE_ROWS,
+    });
+    await eachOf(rows, ({ id }) => lookAt(deps, record, id, null));
+    if (rows.length < PAGE_ROWS) return;
+  }
+}
+
+async function takeBackAll(deps: Deps, record: CampaignRecordRow, order: 'abort' | 'rollBack'): Promise<void> {
+  let after: string[] | null = null;
+  for (;;) {
+    const rows: CampaignMemberRow[] = await deps.store.list('campaign_members', {
+      where: openOf(record),
+      orderBy: [['device_id', 'asc']],
+      ...(after === null ? {} : { after }),
+      limit: PAGE_ROWS,
+    });
+    await eachOf(rows, ({ id }) => takeBack(deps, record, id, order));
+    const last = rows[rows.length - 1];
+    if (last === undefined || rows.length < PAGE_ROWS) return;
+    after = [last.device_id];
+  }
+}
+
+/** One device that was asked, as it is now; what it comes to here needs no look at it. */
+async function openMember(deps: Deps, record: CampaignRecordRow, id: string): Promise<Asked | Write[]> {
+  const member = await deps.store.get('campaign_members', { id });
+  if (member === null || member.outcome !== 'open') return [];
+  const device = await deps.store.get('devices', { id: member.device_id });
+  return device === null ? [memberEnded(member, 'skipped', 'removed')] : { record, member, device };
+}
+
+async function lookAt(
+  deps: Deps,
+  record: CampaignRecordRow,
+  id: string,
+  news: Pick<CampaignNewsRow, 'version'> | null,
+): Promise<void> {
+  // News that came since stays, and is looked at the next time.
+  const read: Write[] =
+    news === null
+      ? []
+      : [
+          {
+            kind: 'delete',
+            table: 'campaign_news',
+            key: id,
+            expectVersion: news.version,
+          },
+        ];
+  await decideAndCommit<null>(deps.store, async () => {
+    const newest = news === null ? null : await deps.store.get('campaign_news', { id });
+    if (newest?.version !== news?.version) return { writes: [], answer: null };
+    const at = await openMember(deps, record, id);
+    if (Array.isArray(at)) return { writes: [...read, ...at], answer: null };
+    const { member } = at;
+    const { contacted, limbo, end, againAtMs } = await rollOutOf(record.kind).look(deps, at);
+    const heard: CampaignMemberRow = { ...member, contacted, limbo };
+    if (end !== null)
+      return {
+        writes: [...read, memberEnded(heard, end.outcome, end.reason)],
+        answer: null,
+      };
+    const changed = contacted !== member.contacted || limbo !== member.limbo;
+    const nowMs = deps.clock.nowMs();
+    const lookAtMs = Math.min(againAtMs ?? Number.MAX_SAFE_INTEGER, nowMs + LOOK_EVERY_MS);
+    if (!changed && member.look_at_ms > nowMs && member.look_at_ms <= lookAtMs) return { writes: read, answer: null };
+    const row: CampaignMemberRow = {
+      ...heard,
+      look_at_ms: lookAtMs,
+      version: member.version + 1,
+    };
+    const update: Write = {
+      kind: 'update',
+      table: 'campaign_members',
+      row,
+      expectVersion: member.version,
+    };
+    return { writes: [...read, update], answer: null };
+  });
+}
+
+async function takeBack(deps: Deps, record: CampaignRecordRow, id: string, order: 'abort' | 'rollBack'): Promise<void> {
+  const rollOut = rollOutOf(record.kind);
+  await decideAndCommit<null>(deps.store, async () => {
+    const at = await openMember(deps, record, id);
+    if (Array.isArray(at)) return { writes: at, answer: null };
+    const { contacted, limbo, end } = await rollOut.look(deps, at);
+    const heard: CampaignMemberRow = { ...at.member, contacted, limbo };
+    if (end !== null)
+      return {
+        writes: [memberEnded(heard, end.outcome, end.reason)],
+        answer: null,
+      };
+    const { writes, reason } = await rollOut.takeBack(deps, at, order);
+    return {
+      writes: [...writes, memberEnded(heard, 'skipped', reason)],
+      answer: null,
+    };
+  });
+}
