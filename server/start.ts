@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import { loadDashboard } from './dashboard-files.ts';
 import { createApp } from './http/app.ts';
 import { createLog } from './log.ts';
 import type { ServerSettings } from './settings.ts';
@@ -39,6 +40,7 @@ export async function startServer(settings: ServerSettings): Promise<RunningServ
       lingerMs: settings.lingerMs,
       version: VERSION,
       metricsToken: settings.metricsToken,
+      dashboard: loadDashboard(),
       logRequest: settings.logLevel === 'info' ? (fields) => log.info('request', fields) : null,
     },
     tls: settings.tls,

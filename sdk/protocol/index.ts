@@ -1,6 +1,7 @@
 /** The narrow waist: what server, SDK, bridge, dashboard and simulator agree on. Imports nothing. */
 export * from './errors.ts';
 export * from './events.ts';
+export * from './fleet.ts';
 export * from './headers.ts';
 export * from './limits.ts';
 export * from './messages.ts';

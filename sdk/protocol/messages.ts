@@ -154,6 +154,10 @@ export interface AccountAnswer {
   keys_may_manage: boolean;
   /** Uploads that are not sealed end to end are refused. */
   require_sealed: boolean;
+  /** A suspicion that a device's key was copied quarantines the device by itself. */
+  alarms_quarantine: boolean;
+  /** No rotation mints a key until this is off again. */
+  rotations_paused: boolean;
 }
 
 /** One entry of the audit chain. */
@@ -326,6 +330,9 @@ export interface CampaignAnswer {
   created_by: string;
   progress: CampaignProgress;
 }
+
+/** `waiting` for its wave, `open` since it was asked; the rest are ends. */
+export type CampaignMemberOutcome = 'waiting' | 'open' | 'done' | 'error' | 'skipped';
 
 export interface CampaignProgress {
   waiting: number;

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '../usecases/caller.ts';
 import type { Deps } from '../usecases/deps.ts';
 import type { FuselinkError } from '../usecases/error.ts';
+import type { DashboardFiles } from './dashboard/files.ts';
 
 /** One request on its way through its route. */
 export interface RequestContext {
@@ -31,6 +32,8 @@ export interface HttpSettings {
   version: string;
   /** Who may read /metrics from elsewhere; null or absent: nobody. */
   metricsToken?: string | null;
+  /** The dashboard as it was built; null or absent where it was not. */
+  dashboard?: DashboardFiles | null;
   /** Told of every request when it has ended, where the log is that talkative. */
   logRequest?: ((fields: Record<string, unknown>) => void) | null;
 }

@@ -5,6 +5,7 @@ import type { RouteDef } from './route.ts';
 import {
   deleteUser,
   getAccount,
+  getLimits,
   getUsers,
   patchAccount,
   patchUser,
@@ -16,16 +17,19 @@ import {
   getSession,
   postConfirm,
   postEnrol,
+  postFirstAccount,
   postLogin,
   postLogout,
   postRecoveryCodes,
   postReplace,
 } from './routes/auth.ts';
+import { CAMPAIGN_PROGRESS_ROUTES } from './routes/campaign-progress.ts';
 import { CAMPAIGN_ROUTES } from './routes/campaigns.ts';
 import { getContent, postAck, postClaim } from './routes/claims.ts';
+import { DASHBOARD_ROUTES } from './routes/dashboard.ts';
 import { DEVICE_ROTATION_ROUTES } from './routes/device-rotation.ts';
 import { DEVICE_SELF_ROUTES } from './routes/device-self.ts';
-import { getDevices, postDevices } from './routes/devices.ts';
+import { getDevices, getFleetDevice, patchDevice, postDevices } from './routes/devices.ts';
 import { getEvents } from './routes/events.ts';
 import { GATEWAY_ROUTES } from './routes/gateway.ts';
 import { getLink, headLink } from './routes/get-link.ts';
@@ -35,6 +39,7 @@ import { getPageAsset } from './routes/page-assets.ts';
 import { postUpload, putUpload } from './routes/post-upload.ts';
 import { RECIPIENT_ROUTES } from './routes/recipients.ts';
 import { getHealth, getOpenApi, getReady } from './routes/service.ts';
+import { SESSION_ROUTES } from './routes/sessions.ts';
 import { deleteTransfer, getTransfer, getTransfers, postReopen } from './routes/transfers.ts';
 import {
   deleteUpload,
@@ -67,17 +72,22 @@ export const ROUTES: readonly RouteDef[] = [
   deleteTransfer,
   postReopen,
   getPageAsset,
+  ...DASHBOARD_ROUTES,
   getKeys,
   postKeys,
   deleteKey,
   getDevices,
   postDevices,
+  getFleetDevice,
+  patchDevice,
   ...DEVICE_SELF_ROUTES,
   ...DEVICE_ROTATION_ROUTES,
   ...CAMPAIGN_ROUTES,
+  ...CAMPAIGN_PROGRESS_ROUTES,
   ...GATEWAY_ROUTES,
   ...RECIPIENT_ROUTES,
   getAccount,
+  getLimits,
   patchAccount,
   getUsers,
   postUsers,
@@ -87,6 +97,8 @@ export const ROUTES: readonly RouteDef[] = [
   postLogin,
   postLogout,
   getSession,
+  ...SESSION_ROUTES,
+  postFirstAccount,
   postEnrol,
   postReplace,
   postConfirm,

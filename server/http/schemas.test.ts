@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { SCHEMAS } from './schemas.ts';
 
-const messages = readFileSync(new URL('../../sdk/protocol/messages.ts', import.meta.url), 'utf8');
+const messages = ['messages', 'fleet']
+  .map((name) => readFileSync(new URL(`../../sdk/protocol/${name}.ts`, import.meta.url), 'utf8'))
+  .join('\n');
 
 /** Field names of an exported interface, those it inherits included. */
 function fieldsOf(name: string): string[] {
@@ -28,6 +30,12 @@ describe('schemas', () => {
     ['UserCreated', 'UserCreatedAnswer'],
     ['AuditEntry', 'AuditAnswer'],
     ['Device', 'DeviceAnswer'],
+    ['FleetDevice', 'FleetDeviceAnswer'],
+    ['CampaignMember', 'CampaignMemberAnswer'],
+    ['CampaignSample', 'CampaignSample'],
+    ['Session', 'SessionAnswer'],
+    ['FirstAccount', 'FirstAccountAnswer'],
+    ['Limits', 'LimitsAnswer'],
     ['DeviceSelf', 'DeviceSelfAnswer'],
     ['Registration', 'RegistrationAnswer'],
     ['Rotation', 'RotationAnswer'],

@@ -217,6 +217,7 @@ describe('security battery', () => {
         account.row.id,
         account.accountId,
         String(user?.id),
+        (await account.signIn()).id,
         String(groups.json.data[0].id),
         String(keys.json.data[0].id),
       ];

@@ -83,10 +83,35 @@ export interface CampaignNewsRow {
   version: number;
 }
 
+/** Where the devices of a campaign stood at one moment: what its chart is drawn from. */
+export interface CampaignSampleRow {
+  /** `<campaign>/<at_ms>` */
+  id: string;
+  campaign_id: string;
+  at_ms: number;
+  /** How many stood in each state. */
+  counts: CampaignCounts;
+  version: number;
+}
+
+export interface CampaignCounts {
+  waiting: number;
+  /** Asked, and not ended; the four behind it say how far those are, where keys are what the campaign brings. */
+  open: number;
+  wanted: number;
+  minted: number;
+  proven: number;
+  overdue: number;
+  done: number;
+  errors: number;
+  skipped: number;
+}
+
 export interface CampaignTables {
   campaigns: CampaignRecordRow;
   campaign_members: CampaignMemberRow;
   campaign_news: CampaignNewsRow;
+  campaign_samples: CampaignSampleRow;
 }
 
 export const CAMPAIGN_TABLES: { readonly [T in keyof CampaignTables]: TableShape<CampaignTables[T]> } = {
@@ -140,5 +165,11 @@ export const CAMPAIGN_TABLES: { readonly [T in keyof CampaignTables]: TableShape
     columns: { id: 'text', campaign_id: 'text', device_id: 'text', version: 'int' },
     unique: [],
     indexes: [['campaign_id', 'id']],
+  },
+  campaign_samples: {
+    key: 'id',
+    columns: { id: 'text', campaign_id: 'text', at_ms: 'int', counts: 'json', version: 'int' },
+    unique: [],
+    indexes: [['campaign_id', 'at_ms']],
   },
 };

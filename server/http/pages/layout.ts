@@ -31,18 +31,28 @@ export function assetVersion(name: string): string {
 
 const VERSIONS = { js: assetVersion('link.js'), css: assetVersion('link.css') };
 
-const CSP = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "connect-src 'self'",
-  'img-src data:',
-  "form-action 'self'",
-  "base-uri 'none'",
-  "frame-ancestors 'none'",
-  "require-trusted-types-for 'script'",
-  'trusted-types',
-].join('; ');
+/** Nothing from elsewhere, nothing inline, no markup from text. `form`: where forms may be sent. */
+export function pagePolicy({ form }: { form: "'self'" | "'none'" }): string {
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "connect-src 'self'",
+    'img-src data:',
+    `form-action ${form}`,
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    'trusted-types',
+  ].join('; ');
+}
+
+/** What every page of ours says to browsers beside its policy. */
+export const PAGE_HEADERS = {
+  'x-frame-options': 'DENY',
+  'cross-origin-opener-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+} as const;
 
 /** Where a page finds what opens sealed files. */
 export const UNSEAL_ADDRESS = `../page/unseal.js?v=${assetVersion('unseal.js')}`;
@@ -53,10 +63,8 @@ export function htmlPage(page: { status: number; title: string; body: string; st
     status: page.status,
     type: 'text/html; charset=utf-8',
     headers: {
-      'content-security-policy': CSP,
-      'x-frame-options': 'DENY',
-      'cross-origin-opener-policy': 'same-origin',
-      'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+      ...PAGE_HEADERS,
+      'content-security-policy': pagePolicy({ form: "'self'" }),
       vary: 'Accept, User-Agent',
     },
     text: `<!doctype html>

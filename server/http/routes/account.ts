@@ -1,6 +1,7 @@
 import type { Role } from '#sdk/protocol';
 import { ROLES } from '../../domain/auth/roles.ts';
 import type { UserId } from '../../domain/ids.ts';
+import { limitsOf } from '../../usecases/account/limits.ts';
 import { changeAccount, ownAccount } from '../../usecases/account/settings.ts';
 import {
   addUser,
@@ -18,6 +19,13 @@ import { jsonRequest, jsonResponse, PAGE_PARAMETERS, pageResponse } from '../sch
 
 const BODY_ERRORS = ['invalid_field', 'invalid_body', 'unsupported_media_type', 'payload_too_large'] as const;
 const OWNER_ERRORS = ['management_required', 'role_insufficient'] as const;
+
+const SWITCHES = {
+  keys_may_manage: { type: 'boolean' },
+  require_sealed: { type: 'boolean' },
+  alarms_quarantine: { type: 'boolean' },
+  rotations_paused: { type: 'boolean' },
+} as const;
 
 export const getAccount: RouteDef = {
   method: 'GET',
@@ -42,21 +50,39 @@ export const patchAccount: RouteDef = {
   body: 'json',
   operation: {
     operationId: 'changeAccount',
-    summary: 'Whether API keys alone may manage keys and devices, and whether unsealed files are refused (both off)',
-    requestBody: jsonRequest({ keys_may_manage: { type: 'boolean' }, require_sealed: { type: 'boolean' } }, []),
+    summary: 'What the account allows; every switch is off until it is set',
+    description:
+      'keys_may_manage: API keys alone may manage keys and devices. require_sealed: files that are not sealed end to end are refused. alarms_quarantine: the alarm that a key was copied quarantines its device. rotations_paused: no rotation mints a key.',
+    requestBody: jsonRequest(SWITCHES, []),
     responses: { '200': jsonResponse('The account', 'Account') },
     errors: [...OWNER_ERRORS, ...BODY_ERRORS],
   },
   async handle({ deps, caller, req }) {
-    const body = checkFields(await readJson(req), {
-      keys_may_manage: { type: 'boolean' },
-      require_sealed: { type: 'boolean' },
-    });
+    const body = checkFields(await readJson(req), SWITCHES);
     const changes = {
       keysMayManage: body.keys_may_manage as boolean | undefined,
       requireSealed: body.require_sealed as boolean | undefined,
+      alarmsQuarantine: body.alarms_quarantine as boolean | undefined,
+      rotationsPaused: body.rotations_paused as boolean | undefined,
     };
     return { status: 200, json: await changeAccount(deps, caller, changes) };
+  },
+};
+
+export const getLimits: RouteDef = {
+  method: 'GET',
+  path: '/v1/limits',
+  auth: 'key',
+  body: 'none',
+  operation: {
+    operationId: 'getLimits',
+    summary: 'What this installation allows the account',
+    responses: { '200': jsonResponse('The limits', 'Limits') },
+    errors: ['role_insufficient', 'invalid_field'],
+  },
+  async handle({ deps, caller, http, query }) {
+    knownQuery(query, []);
+    return { status: 200, json: await limitsOf(deps, caller, http.version) };
   },
 };
 

@@ -13,13 +13,17 @@ export const getAudit: RouteDef = {
   operation: {
     operationId: 'listAudit',
     summary: 'What was done and refused in the account, newest first',
-    parameters: PAGE_PARAMETERS,
+    parameters: [
+      { name: 'subject', in: 'query', description: 'Only what is about this id', schema: { type: 'string' } },
+      ...PAGE_PARAMETERS,
+    ],
     responses: { '200': pageResponse('entries', 'AuditEntry') },
     errors: ['invalid_field', 'role_insufficient'],
   },
   async handle({ deps, caller, query }) {
-    knownQuery(query, ['cursor', 'limit']);
-    return { status: 200, json: await listAudit(deps, caller, pageQuery(query)) };
+    knownQuery(query, ['subject', 'cursor', 'limit']);
+    const page = { subject: query.get('subject') ?? undefined, ...pageQuery(query) };
+    return { status: 200, json: await listAudit(deps, caller, page) };
   },
 };
 

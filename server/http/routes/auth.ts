@@ -1,5 +1,6 @@
 import { renderSVG } from 'uqr';
 import { SESSION_SECONDS, type SignInAnswer, type WhoAnswer } from '#sdk/protocol';
+import { createFirstAccount } from '../../usecases/account/first-account.ts';
 import {
   beginEnrolment,
   confirmAuthenticator,
@@ -163,6 +164,34 @@ export function shownOnce(what: { totpUri: string; recoveryCodes?: string[] }): 
     ...(what.recoveryCodes === undefined ? {} : { recovery_codes: what.recoveryCodes }),
   };
 }
+
+export const postFirstAccount: RouteDef = {
+  method: 'POST',
+  path: '/v1/auth/first-account',
+  auth: 'none',
+  body: 'json',
+  operation: {
+    operationId: 'createFirstAccount',
+    summary: 'The first account of a new server, with the secret of the set-up link it printed',
+    description: 'The link works once, and only while the server has no account.',
+    requestBody: jsonRequest({ email: text, setup_secret: text }, ['email', 'setup_secret']),
+    responses: { '201': jsonResponse('Shown only now', 'FirstAccount') },
+    errors: ['setup_secret_invalid', 'conflict', 'cross_site_request', ...BODY_ERRORS],
+  },
+  async handle({ deps, req, publicUrl }) {
+    refuseCrossSite(req, publicUrl);
+    const body = checkFields(await readJson(req), {
+      email: { type: 'string', required: true },
+      setup_secret: { type: 'string', required: true },
+    });
+    const created = await createFirstAccount(deps, {
+      email: String(body.email),
+      setupSecret: String(body.setup_secret),
+    });
+    const { accountId: account_id, email, apiKey: api_key, setupSecret: setup_secret } = created;
+    return { status: 201, json: { account_id, email, api_key, setup_secret, ...shownOnce(created) } };
+  },
+};
 
 const CODE_REQUEST = jsonRequest({ totp: text }, ['totp']);
 const CODE_ERRORS = [

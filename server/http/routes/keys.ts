@@ -7,6 +7,8 @@ import { knownQuery, oneOf, pageQuery } from '../query.ts';
 import type { RouteDef } from '../route.ts';
 import { jsonRequest, jsonResponse, PAGE_PARAMETERS, pageResponse } from '../schemas.ts';
 
+const KINDS = ['account', 'device', 'gateway'] as const;
+
 export const getKeys: RouteDef = {
   method: 'GET',
   path: '/v1/keys',
@@ -15,13 +17,14 @@ export const getKeys: RouteDef = {
   operation: {
     operationId: 'listKeys',
     summary: 'Keys of the account, newest first; never the keys themselves',
-    parameters: PAGE_PARAMETERS,
+    parameters: [{ name: 'kind', in: 'query', schema: { enum: KINDS } }, ...PAGE_PARAMETERS],
     responses: { '200': pageResponse('keys', 'Key') },
     errors: ['invalid_field', 'role_insufficient'],
   },
   async handle({ deps, caller, query }) {
-    knownQuery(query, ['cursor', 'limit']);
-    return { status: 200, json: await listKeys(deps, caller, pageQuery(query)) };
+    knownQuery(query, ['kind', 'cursor', 'limit']);
+    const page = { kind: oneOf(query, 'kind', KINDS), ...pageQuery(query) };
+    return { status: 200, json: await listKeys(deps, caller, page) };
   },
 };
 

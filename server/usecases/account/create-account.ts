@@ -1,4 +1,5 @@
 import type { AccountId, Subject } from '../../domain/ids.ts';
+import type { Write } from '../../ports/metadata-store.ts';
 import type { KeyRow } from '../../ports/tables.ts';
 import { auditOf, type Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
@@ -22,13 +23,19 @@ export interface CreatedAccount {
  * A new account with its first key and its owner, who signs in with that key and an authenticator. Only the operator
  * at the server makes accounts. Throws where the e-mail is taken.
  */
-export async function createAccount(deps: Deps, what: { email: string }): Promise<CreatedAccount> {
+export async function createAccount(
+  deps: Deps,
+  what: { email: string },
+  /** What has to hold, and is done, in the same commit. */
+  also: readonly Write[] = [],
+): Promise<CreatedAccount> {
   const email = checkEmail(what.email);
   const accountId = newId(deps, 'acc') as AccountId;
   const { row, key } = mintKey(deps, { accountId, kind: 'account', deviceId: null, name: 'first key', role: 'owner' });
   const user = newUser(deps, { accountId, email, role: 'owner' });
   const nowMs = deps.clock.nowMs();
   const outcome = await deps.store.commit([
+    ...also,
     {
       kind: 'insert',
       table: 'accounts',
@@ -38,6 +45,9 @@ export async function createAccount(deps: Deps, what: { email: string }): Promis
     ...user.writes,
     auditOf(operatorOf(accountId, row), nowMs, { action: 'account.created', subject: accountId }),
   ]);
+  if (!outcome.ok && outcome.index < also.length) {
+    throw new FuselinkError('conflict', 'Somebody else was faster: what this account was to be made with is used.');
+  }
   if (!outcome.ok) throw new FuselinkError('conflict', 'email: somebody signs in with this address already.');
   return {
     accountId,

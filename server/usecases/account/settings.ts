@@ -12,6 +12,8 @@ export function accountAnswer(row: AccountRow): AccountAnswer {
     created_at: new Date(row.created_at_ms).toISOString(),
     keys_may_manage: row.settings.keys_may_manage === true,
     require_sealed: row.settings.require_sealed === true,
+    alarms_quarantine: row.settings.alarms_quarantine === true,
+    rotations_paused: row.settings.rotations_paused === true,
   };
 }
 
@@ -32,6 +34,10 @@ export interface AccountChanges {
   keysMayManage?: boolean | undefined;
   /** Uploads that are not sealed end to end are refused, on every path and in every dialect. */
   requireSealed?: boolean | undefined;
+  /** A suspicion that a device's key was copied quarantines the device by itself. */
+  alarmsQuarantine?: boolean | undefined;
+  /** No rotation mints a key until they go on. */
+  rotationsPaused?: boolean | undefined;
 }
 
 /** Changes what is given, for the very next request. */
@@ -43,6 +49,8 @@ export async function changeAccount(deps: Deps, caller: Caller, what: AccountCha
     const changed = {
       ...(what.keysMayManage === undefined ? {} : { keys_may_manage: what.keysMayManage }),
       ...(what.requireSealed === undefined ? {} : { require_sealed: what.requireSealed }),
+      ...(what.alarmsQuarantine === undefined ? {} : { alarms_quarantine: what.alarmsQuarantine }),
+      ...(what.rotationsPaused === undefined ? {} : { rotations_paused: what.rotationsPaused }),
     };
     if (Object.keys(changed).length === 0) return { answer: accountAnswer(account), writes: [] };
     const next: AccountRow = {

@@ -23,13 +23,16 @@ export function auditAnswer(row: AuditRow): AuditAnswer {
 export async function listAudit(
   deps: Deps,
   caller: Caller,
-  query: { cursor?: string | undefined; limit?: number | undefined },
+  query: { cursor?: string | undefined; limit?: number | undefined; subject?: string | undefined },
 ): Promise<{ entries: AuditAnswer[]; next_cursor: string | null }> {
   requireAccountKey(caller);
   const limit = Math.min(query.limit ?? PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX);
   const after = decodeCursor(query.cursor, ['number']);
   const rows = await deps.store.list('audit', {
-    where: [['chain', '=', caller.accountId]],
+    where: [
+      ['chain', '=', caller.accountId],
+      ...(query.subject === undefined ? [] : ([['subject', '=', query.subject]] as const)),
+    ],
     orderBy: [['seq', 'desc']],
     ...(after === null ? {} : { after }),
     limit: limit + 1,

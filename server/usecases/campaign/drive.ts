@@ -7,6 +7,7 @@ import { decideAndCommit } from '../store-helpers.ts';
 import { askWaiting } from './ask.ts';
 import { enlist } from './enlist.ts';
 import { followOpen } from './follow.ts';
+import { takeSample } from './samples.ts';
 import { tallyOf } from './tally.ts';
 
 const PAGE_ROWS = 200;
@@ -57,6 +58,7 @@ export async function driveCampaign(deps: Deps, id: string): Promise<boolean> {
   const { startAtMs } = record.campaign;
   if (state === 'SCHEDULED' && startAtMs !== null && startAtMs <= deps.clock.nowMs()) await enlist(deps, record);
   const after = await commandCampaign(deps, id, { kind: 'tick', tally: await tallyOf(deps, record) }, AUTHOR);
+  if (after !== null && state !== 'SCHEDULED' && state !== 'DRAFT') await takeSample(deps, after);
   return after !== null && after.campaign.state !== state;
 }
 

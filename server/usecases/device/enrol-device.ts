@@ -90,7 +90,8 @@ export async function listDevices(
   return { devices: page.rows.map(deviceAnswer), next_cursor: page.next_cursor };
 }
 
-function checkLabel(field: string, text: string): string {
+/** A name or tag as it is kept; throws `invalid_field` for what is none. */
+export function checkLabel(field: string, text: string): string {
   const trimmed = text.trim();
   if (trimmed !== '' && trimmed.length <= DEVICE_NAME_CHARS_MAX && !/[\u0000-\u001f\u007f\ud800-\udfff]/u.test(trimmed))
     return trimmed;
