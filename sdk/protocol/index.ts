@@ -3,6 +3,7 @@ export * from './errors.ts';
 export * from './events.ts';
 export * from './fleet.ts';
 export * from './headers.ts';
+export * from './incident.ts';
 export * from './limits.ts';
 export * from './messages.ts';
 export * from './rotation-header.ts';

@@ -8,6 +8,7 @@ import { campaignCommand } from './campaign.ts';
 import { deviceCommand } from './device.ts';
 import { eventsCommand } from './events.ts';
 import { gatewayCommand } from './gateway.ts';
+import { incidentCommand } from './incident.ts';
 import { keyCommand } from './key.ts';
 import { exportCommand, importCommand } from './move.ts';
 import { recipientCommand } from './recipient.ts';
@@ -35,6 +36,7 @@ Exit codes: 0 done, 1 failed, 2 not understood.`,
     keyCommand(),
     deviceCommand(),
     campaignCommand(),
+    incidentCommand(),
     gatewayCommand(),
     recipientCommand(),
     auditCommand(),

@@ -33,6 +33,7 @@ import { getDevices, getFleetDevice, patchDevice, postDevices } from './routes/d
 import { getEvents } from './routes/events.ts';
 import { GATEWAY_ROUTES } from './routes/gateway.ts';
 import { getLink, headLink } from './routes/get-link.ts';
+import { postIncidents } from './routes/incidents.ts';
 import { deleteKey, getKeys, postKeys } from './routes/keys.ts';
 import { getMetrics } from './routes/metrics.ts';
 import { getPageAsset } from './routes/page-assets.ts';
@@ -84,6 +85,7 @@ export const ROUTES: readonly RouteDef[] = [
   ...DEVICE_ROTATION_ROUTES,
   ...CAMPAIGN_ROUTES,
   ...CAMPAIGN_PROGRESS_ROUTES,
+  postIncidents,
   ...GATEWAY_ROUTES,
   ...RECIPIENT_ROUTES,
   getAccount,

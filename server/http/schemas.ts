@@ -122,6 +122,33 @@ const keyOnFile = {
   earlier_keys: { type: 'array', items: object({ fingerprint: digest, until: time }) },
 };
 
+const strings = { type: 'array', items: text } as const;
+const list = (properties: Record<string, object>) => ({ type: 'array', items: object(properties) });
+const incidentKey = { id: text, kind: text, name: text, fingerprint: text };
+
+const INCIDENT = object({
+  dry_run: flag,
+  at: time,
+  key: object({ ...incidentKey, state: keyState, device_id: orNull(text) }),
+  action: { enum: ['quarantine', 'revoke'] },
+  outcome: { enum: ['stopped', 'stopped-already', 'would-stop'] },
+  seen_by: list({ who: text, this_key: flag, at: time }),
+  addresses: strings,
+  gateways: strings,
+  devices: list({ id: text, name: text, shares: strings, state: rotationState }),
+  devices_total: whole,
+  keys: list(incidentKey),
+  sign_ins: list({ at: time, who: text, from: text }),
+  sign_ins_total: whole,
+  transfers: list({ id: text, state: text, created_at: time, end_to_end: flag }),
+  transfers_total: whole,
+  unread_total: whole,
+  read_total: whole,
+  burned: whole,
+  campaign_id: orNull(text),
+  lines: strings,
+});
+
 export const SCHEMAS: Record<string, object> = {
   Upload: object({
     id: text,
@@ -303,6 +330,7 @@ export const SCHEMAS: Record<string, object> = {
     locked_out_total: whole,
     within_caps: flag,
   }),
+  Incident: INCIDENT,
   Story: object({
     device_id: text,
     name: text,

@@ -67,6 +67,9 @@ const SENTENCES: Readonly<Record<string, (entry: StoryEntry) => string>> = {
   'rotation.lost': (e) => `${who(e)} gave the device up for lost; all its keys were revoked.${because(e)}`,
   'rotation.reprovisioned': (e) => `${who(e)} gave the device the key ${text(e, 'fingerprint')} by hand.`,
   'rotation.removed': () => 'All keys of the device were revoked.',
+  'incident.declared': (e) => `${who(e)} said that the key ${text(e, 'fingerprint')} is out.${because(e)}`,
+  'incident.contained': (e) =>
+    `What the key ${text(e, 'fingerprint')} could have touched was dealt with: ${text(e, 'burned')} unread transfers burned, ${text(e, 'devices')} other devices to be rotated.`,
   'rotation.alarm.old-key-after-proof': (e) =>
     `Alarm: ${text(e, 'by')} was used after the device itself had reported its new key. Somebody else may hold a copy.`,
   'rotation.alarm.registration-on-old-key': (e) =>

@@ -32,6 +32,7 @@ export async function selectDevices(
   const seen = selection.seen_by === undefined ? null : await keysSeenBy(deps, accountId, selection.seen_by);
   const gateways = await gatewaysOf(deps, accountId);
   const behind = selection.gateways === undefined ? null : gateways.named(selection.gateways);
+  const named = selection.devices === undefined ? null : new Set(selection.devices);
   const selected: Selected[] = [];
   let after: (string | number)[] | null = null;
   for (;;) {
@@ -45,7 +46,7 @@ export async function selectDevices(
       limit: PAGE_ROWS,
     });
     for (const device of rows) {
-      if (!fits(device, selection) || (seen !== null && !seen.has(device.id))) continue;
+      if (!fits(device, selection, named) || (seen !== null && !seen.has(device.id))) continue;
       if (behind !== null && !behind.has(device.id)) continue;
       if (!(await isOldEnough(deps, device, selection.key_age_days))) continue;
       selected.push({ device, gateway: gateways.first.get(device.id) ?? '' });
@@ -60,8 +61,12 @@ export async function selectDevices(
   }
 }
 
-function fits(device: DeviceRow, { tags, groups, profile, devices }: CampaignSelection): boolean {
-  if (devices !== undefined && !devices.includes(device.id) && !devices.includes(device.name)) return false;
+function fits(
+  device: DeviceRow,
+  { tags, groups, profile }: CampaignSelection,
+  named: ReadonlySet<string> | null,
+): boolean {
+  if (named !== null && !named.has(device.id) && !named.has(device.name)) return false;
   if (profile !== undefined && device.profile !== profile) return false;
   if (tags !== undefined && !tags.every((tag) => device.tags.includes(tag))) return false;
   return groups === undefined || groups.some((group) => device.groups.includes(group));
