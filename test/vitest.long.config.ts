@@ -8,6 +8,9 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/dist/**'],
     // CI reads the counts from a file; people read the screen.
     reporters: process.env.TEST_REPORT ? ['default', ['json', { outputFile: process.env.TEST_REPORT }]] : ['default'],
+    // No secret in any log line, of any test.
+    setupFiles: ['test/support/secrets/setup.ts'],
+    globalSetup: ['test/support/secrets/report.ts'],
     pool: 'forks',
     maxWorkers: 1,
     retry: process.env['CI'] ? 1 : 0,

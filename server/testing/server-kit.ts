@@ -7,6 +7,7 @@ import { readSettings } from '../settings.ts';
 import { type RunningServer, startServer } from '../start.ts';
 import { type CreatedAccount, createAccount, operatorOf } from '../usecases/account/create-account.ts';
 import { enrolDevice } from '../usecases/device/enrol-device.ts';
+import { SecretSet } from './secret-set.ts';
 
 /** A whole server on a free port of the loopback, with a clock the test moves and accounts it can sign in to. */
 export interface Kit {
@@ -62,7 +63,7 @@ export async function startKit(env: Record<string, string> = {}): Promise<Kit> {
   const real = server.deps.clock;
   const clock: Clock = { nowMs: () => real.nowMs() + aheadMs, monotonicMs: () => real.monotonicMs() + aheadMs };
   server.deps.clock = clock;
-  const secrets = new Set<string>();
+  const secrets = new SecretSet();
   let accounts = 0;
 
   const kit: Kit = {
