@@ -26,6 +26,8 @@ export interface BridgeLimits {
   statusBytesMax: number;
   /** Messages kept for a session that is away; it is only `status` and `down` that can be meant for it. */
   offlineMessagesMax: number;
+  /** How often the server is asked what it waits for at the devices here. */
+  workIntervalMs: number;
 }
 
 export const BRIDGE_LIMITS: BridgeLimits = {
@@ -44,4 +46,5 @@ export const BRIDGE_LIMITS: BridgeLimits = {
   clientIdBytesMax: 128,
   statusBytesMax: 4096,
   offlineMessagesMax: 100,
+  workIntervalMs: 15_000,
 };

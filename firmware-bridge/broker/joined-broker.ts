@@ -1,7 +1,9 @@
 import { randomInt } from 'node:crypto';
 import mqtt from 'mqtt';
+import type { ControlSink, Publish } from '../control/control.ts';
 import type { MessageSink } from './message.ts';
 import { mapTopic, type TopicMapping } from './topic-mapping.ts';
+import { CONTROL_FILTERS, controlTopic, TOPIC_ROOT } from './topics.ts';
 
 export interface JoinedBrokerOptions {
   url: string;
@@ -14,12 +16,15 @@ export interface JoinedBrokerOptions {
   topics: readonly TopicMapping[];
   ca?: string | undefined;
   sink: MessageSink;
+  /** Takes what is no reading; absent: nothing but readings is asked for. */
+  control?: ControlSink;
   count(name: string, label?: string): void;
   note(detail: string): void;
 }
 
 export interface JoinedBroker {
   readonly connected: boolean;
+  publish: Publish;
   close(): Promise<void>;
 }
 
@@ -54,7 +59,26 @@ export function joinBroker(options: JoinedBrokerOptions): JoinedBroker {
       : {}),
   } as mqtt.IClientOptions);
 
+  const publish: Publish = (device, topic, payload, { retain } = { retain: false }) => {
+    client.publish(`${TOPIC_ROOT}${device}/${topic}`, payload, { qos: 1, retain }, (error) => {
+      if (error) note(`${device}: ${topic} could not be published: ${error.message}`);
+    });
+  };
+
   client.handleMessage = (packet, done) => {
+    const control = options.control === undefined || packet.retain ? null : controlTopic(packet.topic);
+    if (control !== null) {
+      const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
+      // Nobody signed in here: what it is worth is for its MAC to say.
+      options.control?.control({ ...control, payload, keySha256: null, reply: publish }).then(
+        () => done(),
+        (error: unknown) => {
+          note(`a message of ${control.device} was not taken (${String(error)}); the broker will send it again`);
+          client.stream.destroy();
+        },
+      );
+      return;
+    }
     const mapped = mapTopic(topics, packet.topic);
     if (mapped === null) {
       count('unmapped');
@@ -89,7 +113,7 @@ export function joinBroker(options: JoinedBrokerOptions): JoinedBroker {
   client.on('connect', () => {
     for (const device of devices) sink.connected(device, session);
     client.subscribe(
-      topics.map(({ filter }) => filter),
+      [...topics.map(({ filter }) => filter), ...(options.control === undefined ? [] : CONTROL_FILTERS)],
       { qos: 1 },
       (error, granted) => {
         // 128 and above: the broker's own access rules do not let us.
@@ -107,6 +131,7 @@ export function joinBroker(options: JoinedBrokerOptions): JoinedBroker {
     get connected() {
       return client.connected;
     },
+    publish,
     close: () => client.endAsync(true).catch(() => {}),
   };
 }

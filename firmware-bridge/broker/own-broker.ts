@@ -1,17 +1,20 @@
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { Aedes, type AedesPublishPacket, type Client } from 'aedes';
+import type { ControlSink, Publish } from '../control/control.ts';
 import type { BridgeLimits } from '../limits.ts';
 import type { SignIn } from '../sign-in/sign-in.ts';
 import { GuardedConnection } from '../wire/guarded-connection.ts';
 import type { MessageSink } from './message.ts';
 import { boundedPersistence } from './persistence.ts';
-import { isDeviceId, maySubscribe, publishTopic } from './topics.ts';
+import { isDeviceId, maySubscribe, publishTopic, TOPIC_ROOT } from './topics.ts';
 
 export interface OwnBrokerOptions {
   limits: BridgeLimits;
   signIn: Pick<SignIn, 'check'>;
   sink: MessageSink;
+  /** Takes what is no reading; absent: devices may publish readings and their status alone. */
+  control?: ControlSink;
   /** Counts by name and label; names are in metrics.ts. */
   count(name: string, label?: string): void;
   /** For the log: what was refused and why, with no key and no payload. */
@@ -28,6 +31,8 @@ export interface OwnBroker {
   handle(socket: Duplex): void;
   /** Ends every connection that signed in with this key. */
   disconnect(device: string, keySha256: string): void;
+  /** To the sessions of this device that listen; retained for those that come later. */
+  publish: Publish;
   readonly connections: number;
   close(): Promise<void>;
 }
@@ -108,11 +113,20 @@ export async function createOwnBroker(options: OwnBrokerOptions): Promise<OwnBro
         if (packet.payload.length <= limits.statusBytesMax) return done(null);
         return done(new Error(`a status has at most ${limits.statusBytesMax} bytes`));
       }
-      // A retained reading would be kept in memory for ever, and be no reading any more.
+      // What goes up would be kept in memory for ever, and be nothing new any more.
       packet.retain = false;
       const { messageId, qos, dup } = packet as AedesPublishPacket & { messageId?: number };
       const delivery = qos > 0 && messageId !== undefined ? { session: client.id, packetId: messageId, dup } : null;
       const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
+      if (topic.kind === 'control') {
+        if (options.control === undefined) return done(new Error('this gateway takes readings alone'));
+        const { device, keySha256 } = session;
+        options.control.control({ device, keySha256, topic: topic.topic, payload, reply: publish }).then(
+          () => done(null),
+          (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+        );
+        return;
+      }
       sink.accept({ device: session.device, channel: topic.channel, payload, delivery }).then(
         (accepted) => {
           if (accepted.kept || qos === 0) return done(null);
@@ -137,6 +151,13 @@ export async function createOwnBroker(options: OwnBrokerOptions): Promise<OwnBro
       return session !== undefined && packet.topic.startsWith(`fuselink/v1/${session.device}/`) ? packet : null;
     },
   });
+  const publish: Publish = (device, topic, payload, { retain } = { retain: false }) => {
+    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
+    const packet = { cmd: 'publish', topic: `${TOPIC_ROOT}${device}/${topic}`, payload: bytes } as const;
+    broker.publish({ ...packet, qos: 1, retain, dup: false }, (error) => {
+      if (error) options.note(`${device}: ${topic} could not be published: ${error.message}`);
+    });
+  };
   await broker.listen();
   boundedPersistence(broker, limits.offlineMessagesMax);
 
@@ -189,6 +210,7 @@ export async function createOwnBroker(options: OwnBrokerOptions): Promise<OwnBro
         gone(client);
       });
     },
+    publish,
     disconnect(device, keySha256) {
       for (const client of perDevice.get(device) ?? []) {
         if (sessions.get(client)?.keySha256 !== keySha256) continue;

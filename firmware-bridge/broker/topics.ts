@@ -8,7 +8,13 @@ export function isDeviceId(text: string): boolean {
   return DEVICE_ID.test(text);
 }
 
-export type DeviceTopic = { kind: 'readings'; channel: string } | { kind: 'status' };
+export type DeviceTopic =
+  | { kind: 'readings'; channel: string }
+  | { kind: 'status' }
+  /** Behind the device's prefix: `up/rotation`, `up/file/…`. */
+  | { kind: 'control'; topic: string };
+
+const FILE_TOPIC = /^up\/file\/[0-9a-f]{32}\/(manifest|ask|state|[0-9a-f]{64})$/;
 
 /** What a device may publish to, and what it means; null for everything else. */
 export function publishTopic(device: string, topic: string): DeviceTopic | null {
@@ -20,8 +26,18 @@ export function publishTopic(device: string, topic: string): DeviceTopic | null 
     const channel = rest.slice('up/readings/'.length);
     return isChannel(channel) ? { kind: 'readings', channel } : null;
   }
-  return null;
+  return rest === 'up/rotation' || FILE_TOPIC.test(rest) ? { kind: 'control', topic: rest } : null;
 }
+
+/** Device and topic of a control message on a broker that others use as well; null for everything else. */
+export function controlTopic(topic: string): { device: string; topic: string } | null {
+  const device = topic.startsWith(TOPIC_ROOT) ? (topic.slice(TOPIC_ROOT.length).split('/')[0] ?? '') : '';
+  const found = isDeviceId(device) ? publishTopic(device, topic) : null;
+  return found?.kind === 'control' ? { device, topic: found.topic } : null;
+}
+
+/** What a gateway subscribes to on such a broker, beside the plant's own topics. */
+export const CONTROL_FILTERS: readonly string[] = [`${TOPIC_ROOT}+/up/rotation`, `${TOPIC_ROOT}+/up/file/#`];
 
 /** A channel has levels of its own (`line1/temperature`) and no control characters: it becomes part of a file name. */
 export function isChannel(channel: string): boolean {

@@ -1,19 +1,21 @@
 import { mkdir, readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parseApiKey } from '#sdk/core';
 import { createTransport, parseServerUrl } from '#sdk/node';
-import { joinBroker } from '../broker/joined-broker.ts';
+import { type JoinedBroker, joinBroker } from '../broker/joined-broker.ts';
 import { type Listener, listen, parseListenAddress } from '../broker/listeners.ts';
 import type { MessageSink } from '../broker/message.ts';
 import { createOwnBroker } from '../broker/own-broker.ts';
+import type { ControlSink, Publish } from '../control/control.ts';
+import { MessageDesk } from '../control/message-desk.ts';
+import { WorkBoard } from '../control/work-board.ts';
 import { createRelay, type Relay } from '../relay/relay.ts';
 import { openKeyCache } from '../sign-in/key-cache.ts';
 import { SignIn } from '../sign-in/sign-in.ts';
 import { openLinkJournal } from '../uplink/links.ts';
 import { Uplink } from '../uplink/uplink.ts';
 import { type BridgeConfig, ConfigError } from './config.ts';
+import { listenForHealth } from './health.ts';
 import { BridgeMetrics } from './metrics.ts';
 
 /** How often what is remembered of keys is checked: so long may a revoked key still be used on the LAN. */
@@ -111,13 +113,29 @@ async function begin(
   };
   const cache = await openKeyCache(join(config.data, 'keys.json'), log);
   const signIn = new SignIn({ relay, cache, warn: log, revoked: (device, hash) => broker.disconnect(device, hash) });
-  const broker = await createOwnBroker({
-    limits: config.limits,
-    signIn,
-    sink,
-    count: (name, label) => metrics.add(name, label),
+  const count = (name: string, label?: string) => metrics.add(name, label);
+  const desk = new MessageDesk({
+    relay,
+    count,
+    note: log,
+    revoked: (device, fingerprints) => void signIn.revokedKeys(device, fingerprints),
+    moved: () => void board.look(),
+  });
+  const control: ControlSink = { control: (message) => desk.handle(message) };
+  let joined: JoinedBroker | null = null;
+  const broker = await createOwnBroker({ limits: config.limits, signIn, sink, control, count, note: log });
+  const publish: Publish = (...what) => {
+    broker.publish(...what);
+    joined?.publish(...what);
+  };
+  const board = new WorkBoard({
+    relay,
+    intervalMs: config.limits.workIntervalMs,
+    publish,
+    took: () => {},
     note: log,
   });
+  ends.push(() => board.close());
   // What is under way is acknowledged or not before the disk is closed.
   ends.push(() => broker.close());
   const review = setInterval(() => void signIn.review(), REVIEW_MS);
@@ -142,10 +160,12 @@ async function begin(
     const { url, username, passwordFile, clientId, version, topics } = config.broker;
     const password = passwordFile === null ? null : (await readFile(passwordFile, 'utf8')).trim();
     const ca = config.caFile === null ? undefined : await readFile(config.caFile, 'utf8');
-    const count = (name: string, label?: string) => metrics.add(name, label);
-    const joined = joinBroker({ url, username, password, clientId, version, topics, ca, sink, count, note: log });
-    ends.push(() => joined.close());
+    const options = { url, username, password, clientId, version, topics, ca, sink, control, count, note: log };
+    const client = joinBroker(options);
+    joined = client;
+    ends.push(() => client.close());
   }
+  board.start();
 
   const gauges = () => {
     const { devices, backlogReadings, spoolBytes } = uplink.stats();
@@ -160,34 +180,12 @@ async function begin(
   };
   let httpUrl: string | null = null;
   if (config.http !== null) {
-    const server = createServer((request, response) => {
-      const path = (request.url ?? '').split('?')[0];
-      const text =
-        path === '/metrics'
-          ? metrics.text(gauges())
-          : path === '/healthz'
-            ? `${JSON.stringify({ status: 'ok', server: signIn.away ? 'away' : 'reachable', ...uplink.stats() })}\n`
-            : null;
-      const type = path === '/metrics' ? 'text/plain; version=0.0.4; charset=utf-8' : 'application/json';
-      response.writeHead(text === null ? 404 : 200, {
-        'Content-Type': type,
-        'Content-Length': Buffer.byteLength(text ?? ''),
-      });
-      response.end(text ?? '');
+    const health = await listenForHealth(config.http, {
+      metrics: () => metrics.text(gauges()),
+      health: () => ({ status: 'ok', server: signIn.away ? 'away' : 'reachable', ...uplink.stats() }),
     });
-    const { hostname, port } = new URL(`http://${config.http}`);
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(Number(port || 80), hostname.replace(/^\[|\]$/g, ''), resolve);
-    });
-    httpUrl = `http://${hostname}:${(server.address() as AddressInfo).port}`;
-    ends.push(
-      () =>
-        new Promise<void>((resolve) => {
-          server.close(() => resolve());
-          server.closeAllConnections();
-        }),
-    );
+    httpUrl = health.url;
+    ends.push(() => health.close());
   }
   return { urls: listeners.map(({ url }) => url), httpUrl, uplink, stop };
 }

@@ -18,6 +18,9 @@ const COUNTERS: Record<string, { help: string; label?: string }> = {
   },
   unmapped: { help: 'Messages of the joined broker that no mapping fits' },
   retained_ignored: { help: 'Retained messages of the joined broker, which are no new readings' },
+  messages_carried: { help: 'Calls of devices that the server answered' },
+  messages_unanswered: { help: 'Calls of devices that the server did not answer, by reason', label: 'reason' },
+  refused_messages: { help: 'Calls of devices that were not carried, by reason', label: 'reason' },
   retries: { help: 'Requests that will be tried again, by reason', label: 'reason' },
 };
 

@@ -26,7 +26,7 @@ export interface SignInReply {
 
 /** The server could not be asked, or did not answer as a Fuselink server does. */
 export class RelayUnavailable extends Error {
-  override readonly name = 'RelayUnavailable';
+  override readonly name: string = 'RelayUnavailable';
   /** The server refused the gateway itself: nothing mends that but a person. */
   readonly refused: boolean;
   constructor(detail: string, refused = false) {
@@ -35,12 +35,46 @@ export class RelayUnavailable extends Error {
   }
 }
 
+/** The server answered that what was asked cannot be: asking again changes nothing. */
+export class RelayRefused extends RelayUnavailable {
+  readonly status: number;
+  readonly code: string;
+  constructor(status: number, code: string, detail: string) {
+    super(`${detail} [${code}]`);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** A device's line of JSON and by what it is known to be its own: its session with our own broker, or a MAC. */
+export interface CarriedMessage {
+  device: string;
+  text: string;
+  keySha256?: string;
+  fingerprint?: string;
+  mac?: string;
+}
+
+export interface CarriedAnswer {
+  text: string;
+  fingerprint: string | null;
+  mac: string | null;
+}
+
+export interface GatewayWork {
+  /** Devices whose key is to be replaced: `base` is the fingerprint of the present one. */
+  wishes: { device: string; generation: number; base: string }[];
+}
+
 /** What the bridge asks the server under its own key. Throws RelayUnavailable for everything that is not an answer. */
 export interface Relay {
   /** What the keys are that devices showed; `used`: they showed them just now. */
   signIns(asked: readonly SignInQuestion[], options: { used: boolean; timeoutMs: number }): Promise<SignInReply[]>;
   /** The gateway's name and how many devices it may speak for. */
   about(timeoutMs: number): Promise<{ name: string; devices: number }>;
+  /** A device's own call, and the server's answer to it. Throws RelayRefused where it is no call of a listed device. */
+  message(carried: CarriedMessage, timeoutMs: number): Promise<CarriedAnswer>;
+  work(timeoutMs: number): Promise<GatewayWork>;
 }
 
 const STATES: readonly string[] = ['valid', 'unknown', 'revoked', 'quarantined'];
@@ -61,6 +95,9 @@ export function createRelay(options: RelayOptions): Relay {
     }
     if (answer.status !== 200) {
       const { code, detail } = problemOf(answer);
+      if (answer.status === 400 || answer.status === 404) {
+        throw new RelayRefused(answer.status, code ?? 'bad_request', detail);
+      }
       throw new RelayUnavailable(
         `${detail} [${code ?? answer.status}]`,
         answer.status === 401 || answer.status === 403,
@@ -88,6 +125,24 @@ export function createRelay(options: RelayOptions): Relay {
         }
         return { device, state: state as KeyState, fingerprint: typeof fingerprint === 'string' ? fingerprint : null };
       });
+    },
+    async message({ device, text, keySha256, fingerprint, mac }, timeoutMs) {
+      const said = { device_id: device, text, key_sha256: keySha256, fingerprint, mac };
+      const answer = await ask('POST', '/v1/gateway/messages', said, timeoutMs);
+      if (typeof answer['text'] !== 'string') throw new RelayUnavailable('expected the text of an answer, got none');
+      const orNull = (name: string) => (typeof answer[name] === 'string' ? (answer[name] as string) : null);
+      return { text: answer['text'], fingerprint: orNull('fingerprint'), mac: orNull('mac') };
+    },
+    async work(timeoutMs) {
+      const { wishes } = await ask('GET', '/v1/gateway/work', null, timeoutMs);
+      if (!Array.isArray(wishes)) throw new RelayUnavailable('expected a list of wishes, got something else');
+      return {
+        wishes: (wishes as Record<string, unknown>[]).map(({ device_id, generation, base }) => ({
+          device: String(device_id),
+          generation: Number(generation),
+          base: String(base),
+        })),
+      };
     },
     async about(timeoutMs) {
       const { name, devices } = await ask('GET', '/v1/gateway', null, timeoutMs);

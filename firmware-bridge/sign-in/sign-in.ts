@@ -77,6 +77,13 @@ export class SignIn {
     return this.#reviewing;
   }
 
+  /** The server said that keys of a device are revoked: they are forgotten, and who is signed in with them goes. */
+  async revokedKeys(device: string, fingerprints: readonly string[]): Promise<void> {
+    for (const key of this.#options.cache.all()) {
+      if (key.device === device && fingerprints.includes(key.fingerprint)) await this.#forget(device, key.keySha256);
+    }
+  }
+
   async #reviewAll(): Promise<void> {
     const keys = this.#options.cache.all();
     for (let at = 0; at < keys.length; at += REVIEW_BATCH) {

@@ -27,6 +27,14 @@ export class FakeRelay implements Relay {
     });
   }
 
+  async message(): Promise<never> {
+    throw new RelayUnavailable('the WAN is down');
+  }
+
+  async work() {
+    return { wishes: [] };
+  }
+
   async about() {
     return { name: 'fake', devices: this.states.size };
   }

@@ -2,6 +2,7 @@
 export * from './errors.ts';
 export * from './events.ts';
 export * from './fleet.ts';
+export * from './gateway-message.ts';
 export * from './headers.ts';
 export * from './incident.ts';
 export * from './limits.ts';

@@ -10,6 +10,8 @@ export const HEADER_ON_BEHALF = 'x-device';
 export const GATEWAY_OPERATIONS: Readonly<Record<string, 'itself' | 'device'>> = {
   getGateway: 'itself',
   gatewaySignIn: 'itself',
+  gatewayMessage: 'itself',
+  gatewayWork: 'itself',
   upload: 'device',
   uploadByPut: 'device',
   tusCreate: 'device',
@@ -36,7 +38,7 @@ export async function actingCaller(
   }
   const scope = Object.hasOwn(GATEWAY_OPERATIONS, operationId) ? GATEWAY_OPERATIONS[operationId] : undefined;
   if (scope === undefined) {
-    throw new FuselinkError('role_insufficient', 'A gateway key opens uploads for its devices, and nothing else.');
+    throw new FuselinkError('role_insufficient', 'A gateway key opens uploads and messages of its devices, and nothing else.');
   }
   if (scope === 'itself') return caller;
   if (onBehalf === undefined || onBehalf === '') throw fieldError('expected the id of the device it is for, got none');

@@ -12,6 +12,8 @@ export interface Crypto {
   open(options: { key: Uint8Array; nonce: Uint8Array; aad: Uint8Array; sealed: Uint8Array }): Uint8Array | null;
   /** AES-256 key wrap [RFC 3394] with the default initial value. `kek` 32 bytes; `key` a multiple of 8 bytes, 16 or more. */
   wrapKey(kek: Uint8Array, key: Uint8Array): Uint8Array;
+  /** What `wrapKey` wrapped, or null where it was wrapped under another key or altered. */
+  unwrapKey(kek: Uint8Array, wrapped: Uint8Array): Uint8Array | null;
   /** Constant-time; false for different lengths. */
   equal(a: Uint8Array, b: Uint8Array): boolean;
 }

@@ -22,9 +22,19 @@ export interface GatewayDeviceRow {
   version: number;
 }
 
+/** How far the messages of a device under one key have come: none is taken twice, and none that is older. */
+export interface MessageCounterRow {
+  /** `<device>/<fingerprint>`. */
+  id: string;
+  boot: number;
+  sequence: number;
+  version: number;
+}
+
 export interface GatewayTables {
   gateways: GatewayRow;
   gateway_devices: GatewayDeviceRow;
+  message_counters: MessageCounterRow;
 }
 
 export const GATEWAY_TABLES: { readonly [T in keyof GatewayTables]: TableShape<GatewayTables[T]> } = {
@@ -46,5 +56,11 @@ export const GATEWAY_TABLES: { readonly [T in keyof GatewayTables]: TableShape<G
     columns: { id: 'text', gateway_id: 'text', device_id: 'text', created_at_ms: 'int', version: 'int' },
     unique: [],
     indexes: [['gateway_id', 'id']],
+  },
+  message_counters: {
+    key: 'id',
+    columns: { id: 'text', boot: 'int', sequence: 'int', version: 'int' },
+    unique: [],
+    indexes: [],
   },
 };

@@ -23,6 +23,8 @@ export interface Caller {
   session?: CallerSession;
   /** A device's own key: what this request says of the device, noted in as the request goes on. */
   device?: DeviceContact;
+  /** The gateway through which a device's own request came, and how it is known to be the device's: for the audit. */
+  vouched?: string;
   /** Address the request came from, for the audit. */
   from: string;
 }
@@ -54,7 +56,8 @@ export function keyId(caller: Caller): KeyId {
 /** How the audit names the caller. */
 export function actorOf(caller: Caller): string {
   if (caller.via === 'operator') return 'operator:cli';
-  return caller.session === undefined ? `${caller.via}:${caller.key.id}` : `${caller.via}:${caller.session.email}`;
+  if (caller.session !== undefined) return `${caller.via}:${caller.session.email}`;
+  return caller.vouched === undefined ? `${caller.via}:${caller.key.id}` : `key:${caller.key.id} ${caller.vouched}`;
 }
 
 /** One entry of the account's audit chain, to be committed with the change it tells of. */

@@ -83,6 +83,17 @@ export const nodeCrypto: Crypto = {
     return plain(Buffer.concat([cipher.update(key), cipher.final()]));
   },
 
+  unwrapKey(kek, wrapped) {
+    if (kek.byteLength !== KEY_BYTES)
+      throw new RangeError(`expected a wrapping key of 32 bytes, came ${kek.byteLength}`);
+    const decipher = createDecipheriv('id-aes256-wrap', kek, WRAP_INITIAL_VALUE);
+    try {
+      return plain(Buffer.concat([decipher.update(wrapped), decipher.final()]));
+    } catch {
+      return null;
+    }
+  },
+
   equal(a, b) {
     return a.byteLength === b.byteLength && timingSafeEqual(a, b);
   },

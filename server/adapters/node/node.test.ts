@@ -116,6 +116,9 @@ describe('node crypto, key wrap', () => {
     const wrapped = '28c9f404c4b810f4cbccb35cfb87f8263f5786e2d80ed326cbc7f0e71a99f43bfb988b9b7a02dd21';
     expect(toHex(nodeCrypto.wrapKey(kek, key))).toBe(wrapped);
     expect(() => nodeCrypto.wrapKey(kek.subarray(1), key)).toThrow('expected a wrapping key of 32 bytes, came 31');
+    expect(nodeCrypto.unwrapKey(kek, hex(wrapped))).toEqual(key);
+    expect(nodeCrypto.unwrapKey(key, hex(wrapped))).toBeNull();
+    expect(nodeCrypto.unwrapKey(kek, new Uint8Array(39))).toBeNull();
   });
 });
 

@@ -1,4 +1,4 @@
-import { DEVICE_SECRET_LABEL, OFFER_WRAP_LABEL } from '#sdk/protocol';
+import { DEVICE_SECRET_LABEL, KEY_BYTES, OFFER_WRAP_LABEL, SECRET_WRAP_LABEL } from '#sdk/protocol';
 import { utf8 } from '../../domain/base64url.ts';
 import type { DeviceId } from '../../domain/ids.ts';
 import type { KeyRow } from '../../ports/tables.ts';
@@ -12,8 +12,22 @@ export function sealDeviceSecret(
   device: DeviceId,
   key: Uint8Array,
 ): Uint8Array {
-  const secret = deps.crypto.hmacSha256(key, utf8(DEVICE_SECRET_LABEL));
+  return sealSecret(deps, device, deps.crypto.hmacSha256(key, utf8(DEVICE_SECRET_LABEL)));
+}
+
+/** D itself, sealed: of a key that the server never saw, whose device handed D over. */
+export function sealSecret(deps: Pick<Deps, 'keyring'>, device: DeviceId, secret: Uint8Array): Uint8Array {
   return deps.keyring.seal(PURPOSE, device, secret);
+}
+
+/** D of a new key, from its 40 wrapped bytes under D of the present one; null where they are not that. */
+export function unwrapSecret(
+  deps: Pick<Deps, 'crypto'>,
+  presentSecret: Uint8Array,
+  wrapped: Uint8Array,
+): Uint8Array | null {
+  const secret = deps.crypto.unwrapKey(deps.crypto.hmacSha256(presentSecret, utf8(SECRET_WRAP_LABEL)), wrapped);
+  return secret?.length === KEY_BYTES ? secret : null;
 }
 
 /** D of a device key, or null where it was never seen since the server keeps it (or its FUSELINK_SECRET is gone). */

@@ -55,7 +55,9 @@ export async function authenticate(
  * and its fingerprint must be the one it was registered under.
  */
 async function firstSight(deps: Deps, key: KeyRow, bytes: Uint8Array): Promise<KeyRow> {
-  if (key.device_id === null || key.sealed_device_secret !== null || key.state === 'revoked') return key;
+  // The prefix is known from the moment the key itself is: a device secret may have been handed over before.
+  const seenBefore = key.sealed_device_secret !== null && key.prefix !== '';
+  if (key.device_id === null || seenBefore || key.state === 'revoked') return key;
   const fingerprint = fingerprintOfKey(deps.crypto, bytes);
   if (fingerprint !== key.fingerprint) {
     throw new FuselinkError('key_unknown', `No API key with the fingerprint ${fingerprint} is known here.`, {

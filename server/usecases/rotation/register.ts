@@ -4,7 +4,7 @@ import type { DeviceId } from '../../domain/ids.ts';
 import type { DeviceKeyState, Reply, RotationCommand } from '../../domain/rotation/index.ts';
 import { type Caller, whileKeyHolds } from '../caller.ts';
 import type { Deps } from '../deps.ts';
-import { deviceSecretOf, sealDeviceSecret, wrapForDevice } from '../device/device-secret.ts';
+import { deviceSecretOf, sealDeviceSecret, sealSecret, unwrapSecret, wrapForDevice } from '../device/device-secret.ts';
 import { FuselinkError } from '../error.ts';
 import { fingerprintOfKey, hashOfKey } from '../key/mint-key.ts';
 import { type Decision, decideRotation, type NewDeviceKey } from './decide.ts';
@@ -20,6 +20,8 @@ export interface StagedKey {
   sha256: string;
   /** 16 hex characters. */
   fingerprint: string;
+  /** D of the staged key, wrapped under D of the present one (80 hex characters): of a key that will sign and never travel. */
+  wrappedSecret?: string | undefined;
 }
 
 /**
@@ -30,7 +32,8 @@ export interface StagedKey {
 export async function registerKey(deps: Deps, caller: Caller, staged: StagedKey): Promise<RegistrationAnswer> {
   const device = requireDevice(caller);
   checkStaged(staged);
-  const newKey = { ...keyOfStaged(staged), fingerprint: staged.fingerprint };
+  const sealedDeviceSecret = await handedSecret(deps, device, staged.wrappedSecret);
+  const newKey = { ...keyOfStaged(staged), sealedDeviceSecret };
   const { outcome } = await decideForDevice(deps, device, newKey, async (paused) => ({
     kind: 'register',
     by: device.key.fingerprint,
@@ -80,6 +83,18 @@ export async function offerKey(
   if (outcome.reply !== 'done') registrationAnswer(outcome.reply, outcome.row.generation, fingerprint);
   const wrapped_key = toHex(wrapForDevice(deps, secret, bytes));
   return { generation: outcome.row.generation, base: by, fingerprint, wrapped_key };
+}
+
+/** The device secret that came with a registration, sealed; null where none came. Throws `invalid_field` for what is none. */
+async function handedSecret(deps: Deps, device: DeviceCaller, wrapped?: string): Promise<Uint8Array | null> {
+  if (wrapped === undefined) return null;
+  const row = await deps.store.get('api_keys', { id: device.key.id });
+  const present = row === null ? null : deviceSecretOf(deps, row);
+  const bytes = /^[0-9a-f]{80}$/.test(wrapped) ? fromHex(wrapped) : null;
+  const secret = present === null || bytes === null ? null : unwrapSecret(deps, present, bytes);
+  if (secret !== null) return sealSecret(deps, device.deviceId, secret);
+  const detail = 'expected a device secret wrapped under that of the present key, got something else';
+  throw new FuselinkError('invalid_field', `wrapped_secret: ${detail}.`, { errors: [{ field: 'wrapped_secret', detail }] });
 }
 
 async function decideForDevice(

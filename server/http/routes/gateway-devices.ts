@@ -1,0 +1,102 @@
+import { type CarriedMessage, type Evidence, hearThroughGateway } from '../../usecases/gateway/device-message.ts';
+import { gatewayOf } from '../../usecases/gateway/gateways.ts';
+import { gatewayWork } from '../../usecases/gateway/work.ts';
+import { checkFields, readJson } from '../body/request-body.ts';
+import { knownQuery } from '../query.ts';
+import type { RouteDef } from '../route.ts';
+import { jsonRequest, jsonResponse } from '../schemas.ts';
+
+const text = { type: 'string' } as const;
+const whole = { type: 'integer', minimum: 0 } as const;
+const digest = { type: 'string', pattern: '^[0-9a-f]{64}$' } as const;
+const fingerprint = { type: 'string', pattern: '^[0-9a-f]{16}$' } as const;
+const orNull = (schema: object) => ({ anyOf: [schema, { type: 'null' }] });
+
+const postMessage: RouteDef = {
+  method: 'POST',
+  path: '/v1/gateway/messages',
+  auth: 'key',
+  body: 'json',
+  operation: {
+    operationId: 'gatewayMessage',
+    summary: 'A device’s own call, carried by its gateway: a status report, a registration, a question for an offer',
+    description:
+      '`text` is the device’s line of JSON, unchanged. With `key_sha256` the gateway vouches that its own broker signed the device in with that key; with `fingerprint` and `mac` the device vouches for itself (firmware-bridge/SPEC.md).',
+    requestBody: jsonRequest({ device_id: text, text, key_sha256: digest, fingerprint, mac: digest }, [
+      'device_id',
+      'text',
+    ]),
+    responses: {
+      '200': jsonResponse('The answer to carry back, with the MAC of the server where it can make one', {
+        type: 'object',
+        properties: { text, fingerprint: orNull(fingerprint), mac: orNull(digest) },
+        required: ['text', 'fingerprint', 'mac'],
+      }),
+    },
+    errors: [
+      'role_insufficient',
+      'not_found',
+      'invalid_field',
+      'invalid_body',
+      'unsupported_media_type',
+      'payload_too_large',
+    ],
+  },
+  async handle({ deps, caller, req }) {
+    const body = checkFields(await readJson(req), {
+      device_id: { type: 'string', required: true },
+      text: { type: 'string', required: true },
+      key_sha256: { type: 'string' },
+      fingerprint: { type: 'string' },
+      mac: { type: 'string' },
+    });
+    await gatewayOf(deps, caller);
+    const carried: CarriedMessage = {
+      device: String(body['device_id']),
+      text: String(body['text']),
+      evidence: evidenceOf(body),
+    };
+    return { status: 200, json: await hearThroughGateway(deps, caller, carried) };
+  },
+};
+
+/** What the gateway saw itself counts before what the device says. */
+function evidenceOf(body: Record<string, unknown>): Evidence {
+  if (body['key_sha256'] !== undefined) return { kind: 'session', keySha256: String(body['key_sha256']) };
+  if (body['fingerprint'] === undefined || body['mac'] === undefined) return { kind: 'none' };
+  return { kind: 'mac', fingerprint: String(body['fingerprint']), mac: String(body['mac']) };
+}
+
+const getWork: RouteDef = {
+  method: 'GET',
+  path: '/v1/gateway/work',
+  auth: 'key',
+  body: 'none',
+  operation: {
+    operationId: 'gatewayWork',
+    summary: 'What a gateway’s devices are waited for: keys that are to be replaced',
+    responses: {
+      '200': jsonResponse('Hints for its devices', {
+        type: 'object',
+        properties: {
+          wishes: {
+            type: 'array',
+            items: {
+              type: 'object',
+              properties: { device_id: text, generation: whole, base: fingerprint },
+              required: ['device_id', 'generation', 'base'],
+            },
+          },
+        },
+        required: ['wishes'],
+      }),
+    },
+    errors: ['role_insufficient', 'invalid_field'],
+  },
+  async handle({ deps, caller, query }) {
+    knownQuery(query, []);
+    return { status: 200, json: await gatewayWork(deps, caller) };
+  },
+};
+
+export const GATEWAY_DEVICE_ROUTES: readonly RouteDef[] = [postMessage, getWork];
