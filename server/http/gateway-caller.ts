@@ -38,7 +38,10 @@ export async function actingCaller(
   }
   const scope = Object.hasOwn(GATEWAY_OPERATIONS, operationId) ? GATEWAY_OPERATIONS[operationId] : undefined;
   if (scope === undefined) {
-    throw new FuselinkError('role_insufficient', 'A gateway key opens uploads and messages of its devices, and nothing else.');
+    throw new FuselinkError(
+      'role_insufficient',
+      'A gateway key opens uploads and messages of its devices, and nothing else.',
+    );
   }
   if (scope === 'itself') return caller;
   if (onBehalf === undefined || onBehalf === '') throw fieldError('expected the id of the device it is for, got none');

@@ -94,7 +94,9 @@ async function handedSecret(deps: Deps, device: DeviceCaller, wrapped?: string):
   const secret = present === null || bytes === null ? null : unwrapSecret(deps, present, bytes);
   if (secret !== null) return sealSecret(deps, device.deviceId, secret);
   const detail = 'expected a device secret wrapped under that of the present key, got something else';
-  throw new FuselinkError('invalid_field', `wrapped_secret: ${detail}.`, { errors: [{ field: 'wrapped_secret', detail }] });
+  throw new FuselinkError('invalid_field', `wrapped_secret: ${detail}.`, {
+    errors: [{ field: 'wrapped_secret', detail }],
+  });
 }
 
 async function decideForDevice(
