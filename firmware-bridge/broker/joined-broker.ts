@@ -18,6 +18,8 @@ export interface JoinedBrokerOptions {
   sink: MessageSink;
   /** Takes what is no reading; absent: nothing but readings is asked for. */
   control?: ControlSink;
+  /** The broker is there (again): what was to be published meanwhile was not. */
+  back?(): void;
   count(name: string, label?: string): void;
   note(detail: string): void;
 }
@@ -60,6 +62,8 @@ export function joinBroker(options: JoinedBrokerOptions): JoinedBroker {
   } as mqtt.IClientOptions);
 
   const publish: Publish = (device, topic, payload, { retain } = { retain: false }) => {
+    // Not kept for later: the client keeps without a bound, and whoever waits for an answer asks again.
+    if (!client.connected || client.disconnecting) return;
     client.publish(`${TOPIC_ROOT}${device}/${topic}`, payload, { qos: 1, retain }, (error) => {
       if (error) note(`${device}: ${topic} could not be published: ${error.message}`);
     });
@@ -121,6 +125,7 @@ export function joinBroker(options: JoinedBrokerOptions): JoinedBroker {
         if (error || refused.length > 0) {
           note(`subscribing failed: ${error?.message ?? ''} ${refused.join(', ')}`);
         }
+        options.back?.();
       },
     );
   });

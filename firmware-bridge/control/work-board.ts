@@ -35,6 +35,13 @@ export class WorkBoard {
     void this.look();
   }
 
+  /** Shows everything anew: to a broker that may have missed it. */
+  showAgain(): void {
+    for (const [device, wish] of this.#shown) {
+      this.#options.publish(device, 'down/rotation', JSON.stringify(wish), { retain: true });
+    }
+  }
+
   /** Asks now, or once more when the question that is out has been answered. Never rejects. */
   look(): Promise<void> {
     if (this.#closed) return Promise.resolve();

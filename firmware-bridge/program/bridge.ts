@@ -160,8 +160,8 @@ async function begin(
     const { url, username, passwordFile, clientId, version, topics } = config.broker;
     const password = passwordFile === null ? null : (await readFile(passwordFile, 'utf8')).trim();
     const ca = config.caFile === null ? undefined : await readFile(config.caFile, 'utf8');
-    const options = { url, username, password, clientId, version, topics, ca, sink, control, count, note: log };
-    const client = joinBroker(options);
+    const session = { url, username, password, clientId, version, topics, ca };
+    const client = joinBroker({ ...session, sink, control, back: () => board.showAgain(), count, note: log });
     joined = client;
     ends.push(() => client.close());
   }
