@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ERRORS } from '#sdk/protocol';
 import { sampleBody, samplePath } from '../testing/sample-request.ts';
 import { type Called, type CallOptions, type Kit, startKit, type TestAccount } from '../testing/server-kit.ts';
+import { type SignedFields, SigningDevice, type ToSign } from '../testing/signing-device.ts';
 import { operatorOf } from '../usecases/account/create-account.ts';
 import { addUser } from '../usecases/account/users.ts';
 import { createKey } from '../usecases/key/manage-keys.ts';
@@ -114,6 +115,56 @@ describe('security battery', () => {
       })();
       return made;
     }
+  });
+
+  describe('signed requests', () => {
+    const signing = once(async () => {
+      const device = new SigningDevice(kit, await account.device('signing'));
+      await device.send(device.sign({ method: 'GET', target: '/v1/device' }));
+      return device;
+    });
+    function asWanted(route: RouteDef): ToSign {
+      const json = sampleBody(route);
+      return {
+        method: route.method,
+        target: samplePath(route, 'x'.repeat(20)),
+        headers: json === undefined ? {} : { 'content-type': 'application/json' },
+        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+      };
+    }
+
+    test.each(keyed)('%s: signed, and wrong in each way → the code that tells what is wrong', async (_name, route) => {
+      const device = await signing();
+      const good = device.sign(asWanted(route));
+      const nobody = new SigningDevice(kit, { id: device.id, key: '00'.repeat(32) });
+      const thief = new SigningDevice(kit, { id: stranger.accountId, key: '11'.repeat(32) });
+      const other = 'fl=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:';
+      const wrong: [SignedFields, number, string][] = [
+        [{ ...good, headers: { ...good.headers, signature: 'fl=:AAAA:' } }, 401, 'signature_malformed'],
+        [{ ...good, headers: { ...good.headers, signature: other } }, 401, 'signature_invalid'],
+        [device.sign({ ...asWanted(route), uncovered: '@path' }), 401, 'signature_incomplete'],
+        [nobody.sign(asWanted(route)), 401, 'key_unknown'],
+        [thief.sign(asWanted(route)), 401, 'key_unknown'],
+        [{ ...good, headers: { ...good.headers, 'x-api-key': account.apiKey } }, 400, 'credentials_ambiguous'],
+      ];
+      for (const [request, status, code] of wrong) {
+        const answer = await device.send(request);
+        expect(answer.status).toBe(status);
+        const told = codeOf(route, answer);
+        if (told !== '' || status === 401) expect(told).toBe(code);
+        expect(answer.headers.get('signature')).toBeNull();
+        refusals.push(answer.text, JSON.stringify([...answer.headers]));
+      }
+      await device.send(device.sign({ method: 'GET', target: '/v1/device', nonce: '' }));
+      // Whole: the answer is signed whatever it is, and brings the next nonce.
+      const request = device.sign(asWanted(route));
+      const answer = await device.send(request);
+      expect(device.vouchedFor(request, answer)).toBe(true);
+      expect(answer.headers.get('fuselink-nonce')).toMatch(/^[\w-]{44}$/);
+      if (route.signed !== true) expect(answer.status).toBe(403);
+      const again = await device.send(request);
+      if (route.signed === true) expect(codeOf(route, again)).toBe('nonce_used');
+    });
   });
 
   describe('permissions', () => {

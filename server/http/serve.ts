@@ -17,6 +17,7 @@ import { hasUnreadBody, lingerAfterAnswer } from './lingering-close.ts';
 import { asFuselinkError, problemAnswer } from './problem.ts';
 import type { Answer, HttpSettings, RequestContext, RouteDef } from './route.ts';
 import { refuseCrossSite, sessionCookieOf } from './session-cookie.ts';
+import { type Signing, setSignature, signedCaller, startSigning } from './signed-request.ts';
 
 const REQUEST_ID_BYTES = 8;
 
@@ -33,6 +34,8 @@ interface Lifecycle extends Serving {
   req: IncomingMessage;
   res: ServerResponse;
   caller: Caller | null;
+  /** What its answer is signed with, where the request is. */
+  signing: Signing | null;
   /** What will be written; null once a handler has written it itself. */
   answer: Answer | null;
 }
@@ -48,7 +51,15 @@ const STEPS: readonly ((life: Lifecycle) => void | Promise<void>)[] = [
 
 /** Takes a request through its life. Never rejects. */
 export async function serve(req: IncomingMessage, res: ServerResponse, serving: Serving): Promise<void> {
-  const life: Lifecycle = { ...serving, id: requestId(req, serving), req, res, caller: null, answer: null };
+  const life: Lifecycle = {
+    ...serving,
+    id: requestId(req, serving),
+    req,
+    res,
+    caller: null,
+    signing: null,
+    answer: null,
+  };
   observeEnd(life);
   req.on('error', () => {});
   res.on('error', () => {});
@@ -135,14 +146,25 @@ async function identifyCaller(life: Lifecycle): Promise<void> {
   if (life.route?.auth !== 'key') return;
   const { headers, method } = life.req;
   const publicUrl = publicUrlOf(life.req, life.http);
-  const said = readCredential({
+  const credentials = {
     authorization: oneHeader(headers.authorization),
     xApiKey: oneHeader(headers['x-api-key']),
     sessionCookie: headers.cookie === undefined ? undefined : sessionCookieOf(life.req, publicUrl),
-  });
+  };
   const position = parseDevicePosition(oneHeader(headers[HEADER_DEVICE]) ?? '');
+  const from = clientAddress(life.req, life.http);
   const mayChange = life.route.body !== 'file' && method !== 'GET' && method !== 'HEAD';
-  const caller = await authenticate(life.deps, said, clientAddress(life.req, life.http), position, { mayChange });
+  life.signing = startSigning(life.req, credentials);
+  const caller =
+    life.signing === null
+      ? await authenticate(life.deps, readCredential(credentials), from, position, { mayChange })
+      : await signedCaller(life.deps, life.signing, {
+          req: life.req,
+          res: life.res,
+          route: life.route,
+          from,
+          position,
+        });
   life.caller = caller;
   const { operationId } = life.route.operation;
   life.caller = await actingCaller(life.deps, caller, { operationId, onBehalf: oneHeader(headers[HEADER_ON_BEHALF]) });
@@ -198,6 +220,8 @@ async function writeAnswer(life: Lifecycle, answer: Answer): Promise<void> {
   // Small devices read an answer without a length as empty. A HEAD answer keeps the length its handler gave.
   const bodiless = req.method === 'HEAD' || answer.status === 204 || answer.status === 304;
   if (!bodiless) res.setHeader('content-length', Buffer.byteLength(text));
+  if (life.signing !== null)
+    setSignature(deps, life.signing, { res, status: answer.status, body: bodiless ? '' : text });
   if (hasUnreadBody(req)) lingerAfterAnswer(req, res);
   res.writeHead(answer.status);
   res.end(bodiless ? undefined : text);

@@ -2,6 +2,7 @@ import type { KeyState, Role } from '#sdk/protocol';
 import type { AccountId, DeviceId, KeyId, RecipientId, TransferId } from '../domain/ids.ts';
 import { CAMPAIGN_TABLES, type CampaignTables } from './campaign-tables.ts';
 import { GATEWAY_TABLES, type GatewayTables } from './gateway-tables.ts';
+import { NONCE_TABLES, type NonceTables } from './nonce-tables.ts';
 import { ROTATION_TABLES, type RotationTables } from './rotation-tables.ts';
 import { SIGN_IN_TABLES, type SignInTables } from './sign-in-tables.ts';
 import type { TableShape } from './table-shape.ts';
@@ -9,6 +10,7 @@ import { TRANSFER_TABLES, type TransferRow } from './transfer-tables.ts';
 
 export type * from './campaign-tables.ts';
 export type * from './gateway-tables.ts';
+export type * from './nonce-tables.ts';
 export type * from './rotation-tables.ts';
 export type * from './sign-in-tables.ts';
 export type * from './table-shape.ts';
@@ -153,7 +155,7 @@ export interface SigningKeyRow {
   version: number;
 }
 
-export interface Tables extends GatewayTables, SignInTables, RotationTables, CampaignTables {
+export interface Tables extends GatewayTables, SignInTables, RotationTables, CampaignTables, NonceTables {
   accounts: AccountRow;
   api_keys: KeyRow;
   devices: DeviceRow;
@@ -296,4 +298,5 @@ export const TABLES: { readonly [T in TableName]: TableShape<Tables[T]> } = {
   ...TRANSFER_TABLES,
   ...ROTATION_TABLES,
   ...CAMPAIGN_TABLES,
+  ...NONCE_TABLES,
 };

@@ -25,6 +25,8 @@ export interface Caller {
   device?: DeviceContact;
   /** The gateway through which a device's own request came, and how it is known to be the device's: for the audit. */
   vouched?: string;
+  /** D of the key that signed the request: what is secret in the answer goes back wrapped under it, or not at all. */
+  deviceSecret?: () => Uint8Array;
   /** Address the request came from, for the audit. */
   from: string;
 }

@@ -4,6 +4,7 @@ import type { TransferRow } from '../ports/tables.ts';
 import { driveCampaigns } from './campaign/drive.ts';
 import type { Deps } from './deps.ts';
 import { tickRotations } from './rotation/ticks.ts';
+import { forgetNonces } from './signed-request/nonces.ts';
 import { clearAway, deleteBlob, dropBytes } from './upload/dispose.ts';
 
 /** Rows looked at in one go: a sweep must not hold up requests. */
@@ -98,6 +99,7 @@ export async function sweepOnce(deps: Deps, options: { atStart: boolean }): Prom
     report.receiptsDropped++;
   });
   if (options.atStart) await deleteOrphans(deps, report);
+  await forgetNonces(deps);
   await tickRotations(deps);
   await driveCampaigns(deps);
   return report;

@@ -70,16 +70,16 @@ export const SERVER_TABLE: readonly ServerRow[] = [
   }),
   row('*', 'register', { does: ['recordRevoked'], reply: 'refused', safety: true }),
 
-  row(OPEN, 'ask', { when: ['currentGeneration', 'byActive', 'fromOffer', 'paused'], reply: 'wait', safety: true }),
+  row(OPEN, 'ask', { when: ['currentGeneration', 'byActive', 'askable', 'paused'], reply: 'wait', safety: true }),
   row(OPEN, 'ask', {
-    when: ['currentGeneration', 'byActive', 'fromOffer'],
+    when: ['currentGeneration', 'byActive', 'askable'],
     to: 'MINTED',
     does: ['pend'],
     audit: 'minted',
     safety: true,
   }),
   row('MINTED', 'ask', {
-    when: ['currentGeneration', 'byActive', 'fromOffer', 'calm'],
+    when: ['currentGeneration', 'byActive', 'askable', 'calm'],
     to: 'WANTED',
     does: ['revokePending', 'nextGeneration'],
     reply: 'newer-generation',

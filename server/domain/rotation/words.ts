@@ -36,7 +36,8 @@ export const GUARDS = {
   byOwn: (row, command) => [row.active, row.pending, row.retiring].includes(by(command)),
   byFormer: (row, command) => by(command) !== row.active && by(command) !== row.pending,
   fromSelf: (row) => row.source === 'self',
-  fromOffer: (row) => row.source === 'offer',
+  /** A device that can mint no key asks for one though it was to mint it; one that an operator carries is not for it. */
+  askable: (row) => row.source !== 'manual',
   fromManual: (row) => row.source === 'manual',
   paused: (_row, command) => (command as Field<'paused'>).paused,
   incident: (row) => row.incident,

@@ -26,9 +26,12 @@ export function oneHeader(value: string | string[] | undefined): string | undefi
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** SHA-256 announced by `Content-Digest` or `Repr-Digest` [RFC 9530], as hex; null where none was. */
-export function announcedDigest(headers: Record<string, string | string[] | undefined>): string | null {
-  for (const name of ['repr-digest', 'content-digest']) {
+/** SHA-256 announced by one of these fields [RFC 9530], as hex; null where none was. */
+export function announcedDigest(
+  headers: Record<string, string | string[] | undefined>,
+  names: readonly ('repr-digest' | 'content-digest')[],
+): string | null {
+  for (const name of names) {
     const match = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):/.exec(oneHeader(headers[name]) ?? '');
     if (match?.[1] !== undefined) return Buffer.from(match[1], 'base64').toString('hex');
   }

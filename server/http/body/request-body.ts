@@ -14,7 +14,32 @@ const HELD_BYTES_MAX = 262_144;
  * byte, and leaving it does not tear down the connection, which has yet to carry the answer.
  */
 export function requestBytes(req: IncomingMessage): AsyncIterableIterator<Uint8Array> {
-  return new BodyReader(req);
+  const whole = READ_ALREADY.get(req);
+  return whole === undefined ? new BodyReader(req) : onePiece(whole);
+}
+
+/** Bodies that had to be read whole before anything may be done with them: those of signed requests. */
+const READ_ALREADY = new WeakMap<IncomingMessage, Uint8Array>();
+
+async function* onePiece(bytes: Uint8Array): AsyncIterableIterator<Uint8Array> {
+  if (bytes.length > 0) yield bytes;
+}
+
+/** The whole body, at most `bytesMax`; whoever reads the request after this gets the same bytes. */
+export async function readWhole(req: IncomingMessage, bytesMax: number): Promise<Uint8Array> {
+  const tooLarge = () =>
+    new FuselinkError('payload_too_large', `Expected at most ${bytesMax} bytes in a signed request, got more.`);
+  if ((announcedBytes(req) ?? 0) > bytesMax) throw tooLarge();
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of requestBytes(req)) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw tooLarge();
+    parts.push(chunk);
+  }
+  const whole = new Uint8Array(Buffer.concat(parts));
+  READ_ALREADY.set(req, whole);
+  return whole;
 }
 
 type Pending = { resolve(result: IteratorResult<Uint8Array>): void; reject(error: Error): void };

@@ -18,15 +18,18 @@ export async function uploadSource(
   if (options.filename !== undefined) fields.filename = options.filename;
   const common = {
     idempotencyKey: oneHeader(req.headers['idempotency-key']),
-    announcedSha256: announcedDigest(req.headers),
     ...options.admitting,
   };
-  if (/^\s*multipart\//i.test(type)) return openMultipart(req, { ...common, fields, bytesMax: options.bytesMax });
+  // The Content-Digest of a form is that of the form, not of the file in it.
+  const formSha256 = announcedDigest(req.headers, ['repr-digest']);
+  if (/^\s*multipart\//i.test(type))
+    return openMultipart(req, { ...common, announcedSha256: formSha256, fields, bytesMax: options.bytesMax });
 
   if (type !== '' && fields.content_type === undefined) fields.content_type = type;
   const bytes = announcedBytes(req);
   return {
     ...common,
+    announcedSha256: announcedDigest(req.headers, ['repr-digest', 'content-digest']),
     bytes,
     bytesHint: bytes,
     fieldsBefore: fields,

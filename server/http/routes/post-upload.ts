@@ -1,6 +1,6 @@
-import type { UploadAnswer } from '#sdk/protocol';
+import { HEADER_WRAPPED_LINK, type UploadAnswer } from '#sdk/protocol';
 import { UPLOAD_FIELDS } from '../../domain/upload/upload-options.ts';
-import type { Deps } from '../../usecases/deps.ts';
+import { wrapLink } from '../../usecases/signed-request/sealed-place.ts';
 import { transferAnswer, type UploadResult } from '../../usecases/upload/answers.ts';
 import { receiveUpload } from '../../usecases/upload/receive-upload.ts';
 import { headerOf, uploadSource } from '../body/upload-source.ts';
@@ -114,22 +114,29 @@ async function upload(context: RequestContext, filename: string | undefined): Pr
     admitting: admitting(context),
     bytesMax: deps.settings.fileBytesMax,
   });
-  return uploadAnswer(deps, context.publicUrl, await receiveUpload(deps, caller, source));
+  return uploadAnswer(context, await receiveUpload(deps, caller, source));
 }
 
 /** 201 with the link, or 200 with the receipt where a repeat came after the end. */
-export function uploadAnswer(deps: Deps, publicUrl: string, result: UploadResult): Answer {
+function uploadAnswer({ deps, caller, publicUrl }: RequestContext, result: UploadResult): Answer {
   const replayed: Record<string, string> = result.replayed ? { 'idempotency-replayed': 'true' } : {};
   if (result.token === null) {
     return { status: 200, json: { ...transferAnswer(deps, result.row), url: null }, headers: replayed };
   }
-  const answer: UploadAnswer = {
+  const { deviceSecret } = caller;
+  const answer = {
     id: result.row.id,
-    url: `${publicUrl}/get/${result.token}`,
+    url: deviceSecret === undefined ? `${publicUrl}/get/${result.token}` : null,
     expires_at: new Date(result.row.expires_at_ms).toISOString(),
     size: result.row.size ?? result.row.offset,
     sha256: result.sha256,
     filename: result.filename,
+  } satisfies Omit<UploadAnswer, 'url'> & { url: string | null };
+  const wrapped: Record<string, string> =
+    deviceSecret === undefined ? {} : { [HEADER_WRAPPED_LINK]: wrapLink(deps, deviceSecret(), result.token) };
+  return {
+    status: 201,
+    json: answer,
+    headers: { location: `/v1/transfers/${result.row.id}`, ...wrapped, ...replayed },
   };
-  return { status: 201, json: answer, headers: { location: `/v1/transfers/${result.row.id}`, ...replayed } };
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { FILE_BYTES_MAX } from '#sdk/protocol';
+import { FILE_BYTES_MAX, HEADER_WRAPPED_LINK } from '#sdk/protocol';
 import { toBase64url } from '../../domain/base64url.ts';
 import { parseTusMetadata } from '../../domain/upload/tus-metadata.ts';
 import type { TransferRow } from '../../ports/tables.ts';
 import { FuselinkError } from '../../usecases/error.ts';
+import { openPlace, sealPlace, wrapLink } from '../../usecases/signed-request/sealed-place.ts';
 import type { UploadResult } from '../../usecases/upload/answers.ts';
 import { appendUpload } from '../../usecases/upload/append-upload.ts';
 import { createUpload } from '../../usecases/upload/create-upload.ts';
@@ -113,7 +114,7 @@ export const headUpload: RouteDef = {
   },
   handle: (context) =>
     speakingTus(context, async () => {
-      const { row, result } = await uploadStatus(context.deps, context.caller, context.params.secret ?? '');
+      const { row, result } = await uploadStatus(context.deps, context.caller, placeOf(context));
       return {
         status: 200,
         headers: { ...progressHeaders(row), ...linkHeaders(context, result), 'content-length': 0 },
@@ -143,7 +144,7 @@ export const patchUpload: RouteDef = {
     speakingTus(context, async () => {
       const offset = wholeHeader(context, 'upload-offset');
       if (offset === null) throw fieldError('upload-offset', 'expected a whole number, got none');
-      const { row, result } = await append(context, { secretText: context.params.secret ?? '', offset });
+      const { row, result } = await append(context, { secretText: placeOf(context), offset });
       return { status: 204, headers: { ...progressHeaders(row), ...linkHeaders(context, result) } };
     }),
 };
@@ -170,7 +171,7 @@ export const deleteUpload: RouteDef = {
   },
   handle: (context) =>
     speakingTus(context, async () => {
-      await terminateUpload(context.deps, context.caller, context.params.secret ?? '');
+      await terminateUpload(context.deps, context.caller, placeOf(context));
       return { status: 204 };
     }),
 };
@@ -241,7 +242,9 @@ async function create(context: RequestContext): Promise<Answer> {
     patience: admitting(context).patience,
   });
   const secretText = toBase64url(created.secret);
-  const location = `${context.publicUrl}/v1/uploads/${secretText}`;
+  const { deviceId, deviceSecret } = caller;
+  const place = deviceSecret === undefined || deviceId === null ? secretText : sealPlace(deps, deviceId, secretText);
+  const location = `${context.publicUrl}/v1/uploads/${place}`;
   const base = { location, ...(created.replayed ? { 'idempotency-replayed': 'true' } : {}) };
 
   const withUpload = oneHeader(req.headers['content-type'])?.trim().toLowerCase() === CHUNK_TYPE;
@@ -258,6 +261,11 @@ async function create(context: RequestContext): Promise<Answer> {
   }
   const finished = created.row.state === 'uploading' ? null : (await uploadStatus(deps, caller, secretText)).result;
   return { status: 201, headers: { ...base, ...progressHeaders(created.row), ...linkHeaders(context, finished) } };
+}
+
+/** The secret that leads to the upload: as it stands in the path, or sealed for the device that signs its requests. */
+function placeOf({ deps, caller, params }: RequestContext): string {
+  return openPlace(deps, caller.deviceId, params.secret ?? '');
 }
 
 async function append(
@@ -313,8 +321,13 @@ function progressHeaders(row: TransferRow): Record<string, string | number> {
 /** Where a finished upload's link is told: its secret is what the client already holds in the Location. */
 function linkHeaders(context: RequestContext, result: UploadResult | null): Record<string, string> {
   if (result === null || result.token === null) return {};
+  const { deviceSecret } = context.caller;
+  const link: Record<string, string> =
+    deviceSecret === undefined
+      ? { 'fuselink-url': `${context.publicUrl}/get/${result.token}` }
+      : { [HEADER_WRAPPED_LINK]: wrapLink(context.deps, deviceSecret(), result.token) };
   return {
-    'fuselink-url': `${context.publicUrl}/get/${result.token}`,
+    ...link,
     'fuselink-id': result.row.id,
     'repr-digest': digestHeader(result.sha256),
     expires: new Date(result.row.expires_at_ms).toUTCString(),

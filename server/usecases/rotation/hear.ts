@@ -132,12 +132,22 @@ export async function commandRotation(
 export async function tellCaller(deps: Deps, caller: DeviceCaller): Promise<RotationTold[]> {
   const { record } = await loadRotation(deps, { id: caller.deviceId, accountId: caller.accountId });
   const key = await deps.store.get('api_keys', { id: caller.key.id });
-  return key === null ? [] : toldOf(await tellingFor(deps, record, key), key.fingerprint);
+  return key === null ? [] : toldOf(tellingTo(caller, await tellingFor(deps, record, key)), key.fingerprint);
 }
 
 export async function tellingFor(deps: Deps, record: RotationRecordRow, key: KeyRow): Promise<Telling> {
   const paused = await pausedFor(deps, record);
   return tellDevice(record.rotation, { fingerprint: key.fingerprint, keyState: key.state, paused });
+}
+
+/**
+ * A telling as this device can follow it: one that signs its requests cannot register a key the server has never seen, so
+ * where it would mint one it is to ask for one.
+ */
+export function tellingTo(caller: Caller, telling: Telling): Telling {
+  const { wanted } = telling;
+  if (caller.deviceSecret === undefined || wanted?.source !== 'self' || wanted.recovery) return telling;
+  return { ...telling, wanted: { ...wanted, source: 'offer' } };
 }
 
 /** A telling as the items of the header field. `fingerprint`: of the key of the request. */

@@ -5,7 +5,7 @@ import type { DeviceReport } from '../../ports/tables.ts';
 import { type Caller, whileKeyHolds } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
-import { type DeviceCaller, decideCommit, isDevice, noteCommit, tellingFor } from './hear.ts';
+import { type DeviceCaller, decideCommit, isDevice, noteCommit, tellingFor, tellingTo } from './hear.ts';
 import { loadRotation } from './record.ts';
 
 const WINDOW_MS = 60_000;
@@ -25,7 +25,7 @@ export async function ownDevice(deps: Deps, caller: Caller): Promise<DeviceSelfA
   const key = await deps.store.get('api_keys', { id: device.key.id });
   if (row === null || key === null) throw new FuselinkError('not_found', 'This device was removed.');
   const { record } = await loadRotation(deps, { id: device.deviceId, accountId: device.accountId });
-  const telling = await tellingFor(deps, record, key);
+  const telling = tellingTo(caller, await tellingFor(deps, record, key));
   const { uploadsPerWindow, uploadWindowMs, fileBytesMax } = deps.settings;
   return {
     device_id: row.id,
