@@ -1,0 +1,112 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { BoardSockets } from './board-sockets.ts';
+
+const HERE = import.meta.dirname;
+export const CLIENT = join(HERE, '../fuselink.py');
+const TESTKIT = join(HERE, 'testkit.py');
+const DRIVER = join(HERE, 'driver.py');
+const WASM = join(HERE, '../../../node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs');
+
+/** A Python with `fuselink` and the test kit imported; what it was told before stays. */
+export interface Interpreter {
+  /** Runs statements; resolves with what they printed; rejects with their traceback. */
+  run(code: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface KnownInterpreter {
+  name: string;
+  micro: boolean;
+  /** Why it cannot be used here, and how to get it; null where it can. */
+  missing: string | null;
+  open(): Promise<Interpreter>;
+}
+
+/** `python3` (or what FUSELINK_PYTHON names), if it is 3.9 or later. */
+export function python(): { program: string; missing: string | null } {
+  const program = process.env['FUSELINK_PYTHON'] ?? 'python3';
+  const ran = spawnSync(program, ['-c', 'import sys; print(sys.version_info >= (3, 9))'], { encoding: 'utf8' });
+  const good = ran.status === 0 && ran.stdout.trim() === 'True';
+  return { program, missing: good ? null : 'needs Python 3.9 or later: apt-get install python3' };
+}
+
+/** Nothing of the repository's own tree is written to: Python would put its caches there. */
+export const PYTHON_ENV = { PYTHONDONTWRITEBYTECODE: '1', PYTHONPATH: join(HERE, '..') };
+
+async function openProcess(program: string): Promise<Interpreter> {
+  const env = { PATH: process.env['PATH'] ?? '', ...PYTHON_ENV, MICROPYPATH: `${join(HERE, '..')}:${HERE}` };
+  const child = spawn(program, [DRIVER], { stdio: ['pipe', 'pipe', 'inherit'], env });
+  child.stdin.on('error', () => {});
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const run = async (code: string) => {
+    child.stdin.write(`${JSON.stringify(code)}\n`);
+    const { value, done } = await lines.next();
+    if (done) throw new Error('the interpreter ended');
+    const said = JSON.parse(value) as { printed: string; error: string | null };
+    if (said.error !== null) throw new Error(said.error);
+    return said.printed;
+  };
+  await run('import fuselink, testkit');
+  return {
+    run,
+    async close() {
+      const gone = once(child, 'exit');
+      child.stdin.end();
+      await gone;
+    },
+  };
+}
+
+async function openBoard(heapBytes = 1024 * 1024): Promise<Interpreter> {
+  const { port1, port2 } = new MessageChannel();
+  const bell = new Int32Array(new SharedArrayBuffer(4));
+  const sockets = new BoardSockets();
+  port1.on('message', async ({ what, words }: { what: string; words: unknown[] }) => {
+    const answer = await sockets.answer(what, words).catch(() => null);
+    port1.postMessage(answer);
+    Atomics.store(bell, 0, 1);
+    Atomics.notify(bell, 0);
+  });
+  const modules = { 'fuselink.py': CLIENT, 'testkit.py': TESTKIT };
+  const worker = new Worker(join(HERE, 'board-worker.mjs'), {
+    workerData: { modules, port: port2, bell, heapBytes, interpreter: WASM },
+    transferList: [port2],
+  });
+  await once(worker, 'message');
+  const run = async (code: string) => {
+    worker.postMessage(code);
+    const [said] = (await once(worker, 'message')) as [{ printed: string; error?: string }];
+    if (said.error !== undefined) throw new Error(said.error);
+    return said.printed;
+  };
+  await run('import fuselink, testkit');
+  return {
+    run,
+    async close() {
+      sockets.closeAll();
+      port1.close();
+      await worker.terminate();
+    },
+  };
+}
+
+const { program, missing } = python();
+const unixPort = process.env['FUSELINK_MICROPYTHON'];
+
+/** What the client is tested under. A MicroPython of one's own joins by its path in FUSELINK_MICROPYTHON. */
+export const INTERPRETERS: KnownInterpreter[] = [
+  { name: 'Python', micro: false, missing, open: () => openProcess(program) },
+  { name: 'MicroPython (WebAssembly)', micro: true, missing: null, open: () => openBoard() },
+  ...(unixPort === undefined
+    ? []
+    : [{ name: 'MicroPython (unix)', micro: true, missing: null, open: () => openProcess(unixPort) }]),
+];
+
+/** A Python expression for any JSON value. */
+export function literal(value: unknown): string {
+  return `testkit.json.loads(${JSON.stringify(JSON.stringify(value))})`;
+}

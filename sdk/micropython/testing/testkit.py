@@ -1,0 +1,164 @@
+"""What tests of the client need and no client has: a clock that does not wait, a store that loses the power, a board's sockets."""
+
+import binascii
+import json
+import os
+
+import fuselink
+
+try:
+    import _board
+except ImportError:
+    _board = None
+
+
+def show(value):
+    return json.dumps(value)
+
+
+class FastClock:
+    """Sleeping takes no time."""
+
+    def __init__(self):
+        self.now = 0
+
+    def ms(self):
+        return self.now
+
+    def sleep(self, ms):
+        self.now += ms
+
+
+class PowerCut(BaseException):
+    pass
+
+
+class CutStore:
+    """A store in memory. Its `at`-th write of a slot loses the power: `before`, in the middle (`torn`) or `after`."""
+
+    def __init__(self):
+        self.blobs = {}
+        self.slot_writes = 0
+        self.at = None
+        self.how = None
+
+    def read(self, name):
+        return self.blobs.get(name)
+
+    def write(self, name, blob):
+        if name.startswith("slot"):
+            self.slot_writes += 1
+            if self.slot_writes == self.at:
+                if self.how != "before":
+                    self.blobs[name] = blob[:30] if self.how == "torn" else bytes(blob)
+                raise PowerCut()
+        self.blobs[name] = bytes(blob)
+
+    def remove(self, name):
+        self.blobs.pop(name, None)
+
+    def lock(self, _name, wait=False):
+        return True
+
+
+class BoardSocket:
+    """The connection `fuselink` asks for, made of what the test's own side offers."""
+
+    def __init__(self, number):
+        self._number = number
+
+    def write(self, data):
+        if not _board.write(self._number, fuselink.hexed(data)):
+            raise OSError(104)
+        return len(data)
+
+    def read(self, count):
+        return self._bytes(_board.read(self._number, count))
+
+    def readline(self, most):
+        return self._bytes(_board.readline(self._number, most))
+
+    def _bytes(self, text):
+        if text is None:
+            raise OSError(104)
+        return binascii.unhexlify(text)
+
+    def close(self):
+        _board.close(self._number)
+
+
+def board_connect(host, port, _seconds):
+    number = _board.connect(host, port)
+    if not number:
+        raise OSError(111)
+    return BoardSocket(number)
+
+
+def board_random(count):
+    return binascii.unhexlify(_board.random(count))
+
+
+def client(url, **options):
+    """A client with the test's clock and, on a board without sockets, the test's network."""
+    options.setdefault("clock", FastClock())
+    if _board:
+        options.setdefault("connect", board_connect)
+        options.setdefault("random", board_random)
+    return fuselink.Client(url, **options)
+
+
+def attempt(call):
+    """What a call returned, or the code it was refused with; as JSON."""
+    try:
+        return show(call())
+    except fuselink.FuselinkError as error:
+        return show({"code": error.code, "status": error.status, "resumable": error.resumable, "detail": error.detail})
+
+
+class Device:
+    """A device that boots again after every power cut, and says how often."""
+
+    def __init__(self, url, store, **options):
+        self.url = url
+        self.store = store
+        self.options = options
+        self.boots = 0
+        self.client = None
+
+    def _up(self):
+        if self.client is None:
+            self.boots += 1
+            self.client = client(self.url, store=self.store, **self.options)
+        return self.client
+
+    def live(self, rounds):
+        """Sends and lets the rotation go on until it is settled again on a mirrored key, or the rounds are over."""
+        for _ in range(rounds):
+            try:
+                device = self._up()
+                try:
+                    device.send(b"reading", filename="r", give_up_seconds=60)
+                except fuselink.FuselinkError as error:
+                    if not error.resumable:
+                        raise
+                due = device.tick()
+                device.clock.sleep(due or 0)
+                device.tick()
+            except PowerCut:
+                self.client = None
+        return self.state()
+
+    def state(self):
+        agent = self._up().rotation.agent
+        return {"phase": agent.phase, "mirrored": agent.mirrored, "base": agent.base, "boots": self.boots}
+
+
+def flipped(record_hex):
+    """A record damaged in every way of one bit, one byte missing at a time, and with one byte more."""
+    sound = binascii.unhexlify(record_hex)
+    damaged = [sound[:i] for i in range(len(sound))] + [sound + b"\x00"]
+    for i in range(len(sound) * 8):
+        copy = bytearray(sound)
+        copy[i // 8] ^= 1 << (i % 8)
+        damaged.append(bytes(copy))
+    return {"tried": len(damaged), "taken": sum(1 for one in damaged if fuselink.decode_record(one))}
