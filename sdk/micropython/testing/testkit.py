@@ -139,7 +139,7 @@ class Device:
                 try:
                     device.send(b"reading", filename="r", give_up_seconds=60)
                 except fuselink.FuselinkError as error:
-                    if not error.resumable:
+                    if not error.resumable and error.code != "key_quarantined":
                         raise
                 due = device.tick()
                 device.clock.sleep(due or 0)
@@ -162,3 +162,17 @@ def flipped(record_hex):
         copy[i // 8] ^= 1 << (i % 8)
         damaged.append(bytes(copy))
     return {"tried": len(damaged), "taken": sum(1 for one in damaged if fuselink.decode_record(one))}
+
+
+def walked(events):
+    """State and effects of a fresh agent after each event."""
+    agent = fuselink.Agent()
+    seen = []
+    for event in events:
+        said = dict(event)
+        if "slots" in said:
+            said["slots"] = [slot and tuple(slot) for slot in said["slots"]]
+        effects = agent.step(said.pop("kind"), **said)
+        state = [agent.phase, agent.base, agent.candidate, agent.mirrored, agent.turn, agent.base_refused, agent.recovery]
+        seen.append([state + [agent.highest_generation, agent.writing, agent.failures], effects])
+    return seen
