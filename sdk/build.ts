@@ -1,8 +1,9 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BuildOptions, Metafile, Plugin } from 'esbuild';
 import { build } from 'esbuild';
+import { buildNodePackage, ENTRY } from './build-node.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -22,6 +23,10 @@ const shared: BuildOptions = {
   metafile: true,
   logLevel: 'silent',
 };
+
+/** Pieces that are called after what is in them: one of an earlier build may still be wanted by a program that runs. */
+const PIECE = /^[\w-]+-[0-9A-Z]{8}\.[mc]js(\.map)?$/;
+const PIECE_AGE_MS_MAX = 86_400_000;
 
 interface Target {
   /** Where it lands, below `dist`. */
@@ -43,16 +48,6 @@ function sealLoadedFrom(file: string): Plugin {
 const sealBundle: BuildOptions = { entryPoints: ['sdk/seal/node.ts'], format: 'esm' };
 
 const TARGETS: readonly Target[] = [
-  {
-    output: 'sdk/node/index.mjs',
-    options: { entryPoints: ['sdk/node/published.ts'], format: 'esm', plugins: [sealLoadedFrom('./seal.mjs')] },
-    executable: false,
-  },
-  {
-    output: 'sdk/node/index.cjs',
-    options: { entryPoints: ['sdk/node/published.ts'], format: 'cjs', plugins: [sealLoadedFrom('./seal.mjs')] },
-    executable: false,
-  },
   // Once more inside the package, which has to be whole by itself.
   { output: 'sdk/node/seal.mjs', options: sealBundle, executable: false },
   { output: 'sdk/seal/node.mjs', options: sealBundle, executable: false },
@@ -99,6 +94,8 @@ export interface Built {
   output: string;
   bytes: number;
   metafile: Metafile;
+  /** Of a package made of pieces: what importing it loads. */
+  entryBytes?: number;
 }
 
 /** Build the Node client, its types and the command line into `outputFolder`; each file appears whole or not at all. */
@@ -107,6 +104,9 @@ export async function buildSdk(outputFolder: string): Promise<Built[]> {
   const beside = await mkdtemp(join(outputFolder, '.sdk-'));
   const built: Built[] = [];
   try {
+    const folder = join(beside, 'sdk/node');
+    const { pieces, entryBytes, metafile: all } = await buildNodePackage(folder, shared, sealLoadedFrom('./seal.mjs'));
+    for (const { name, bytes } of pieces) built.push({ output: `sdk/node/${name}`, bytes, metafile: all, entryBytes });
     for (const target of TARGETS) {
       const outfile = join(beside, target.output);
       const { metafile } = await build({ ...shared, ...target.options, outfile });
@@ -120,6 +120,7 @@ export async function buildSdk(outputFolder: string): Promise<Built[]> {
     }
     await writeFile(join(beside, 'sdk/node/package.json'), `${JSON.stringify(await manifest(), null, 2)}\n`);
     await moveInto(beside, outputFolder);
+    await removeOldPieces(join(outputFolder, 'sdk/node'), new Set(pieces.map(({ name }) => name)));
     return built;
   } finally {
     await rm(beside, { recursive: true, force: true });
@@ -157,7 +158,18 @@ async function moveInto(from: string, to: string): Promise<void> {
   }
 }
 
+async function removeOldPieces(folder: string, present: ReadonlySet<string>): Promise<void> {
+  const oldestMs = Date.now() - PIECE_AGE_MS_MAX;
+  for (const name of await readdir(folder)) {
+    if (!PIECE.test(name) || present.has(name.replace(/\.map$/, ''))) continue;
+    const path = join(folder, name);
+    if ((await stat(path)).mtimeMs < oldestMs) await rm(path, { force: true });
+  }
+}
+
 if (process.argv[1] !== undefined && fileURLToPath(import.meta.url) === process.argv[1]) {
   const built = await buildSdk(join(ROOT, 'dist'));
   for (const { output, bytes } of built) console.log(`${String(bytes).padStart(8)} B  dist/${output}`);
+  const entryBytes = built.find((one) => one.entryBytes !== undefined)?.entryBytes;
+  console.log(`${String(entryBytes).padStart(8)} B  loaded by importing dist/sdk/node/${ENTRY}`);
 }

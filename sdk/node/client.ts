@@ -15,22 +15,15 @@ import type {
   SendResult,
   SendSource,
 } from './api.ts';
-import { FuselinkError } from './errors.ts';
+import { FuselinkError, optionInvalid } from './errors.ts';
 import type { Transport, TransportOptions } from './http/transport.ts';
 import { createTransport } from './http/transport.ts';
 import { createMetrics } from './metrics.ts';
 import type { Recorder } from './readings/recorder.ts';
-import { openRecorder } from './readings/recorder.ts';
-import { receiveLink } from './receive/receive.ts';
+import { checkReadings } from './readings/settings.ts';
 import { defaultStateFolder } from './record-store.ts';
 import type { BegunRotation } from './rotation/index.ts';
-import { beginRotation, ROTATING } from './rotation/index.ts';
-import type { Directory } from './seal/directory.ts';
-import { createDirectory } from './seal/directory.ts';
-import { loadSeal } from './seal/library.ts';
-import { pinStore } from './seal/pins.ts';
-import { openSealed, SEALED_NAME } from './seal/send-sealed.ts';
-import { createUnsealing, fragmentOf, type Unsealing } from './seal/unsealing.ts';
+import type { SealingContext } from './seal/client-sealing.ts';
 import { createSender, GIVE_UP_AFTER_MS_DEFAULT } from './send/sender.ts';
 import type { JobHooks } from './send/uploader.ts';
 import { Uploader } from './send/uploader.ts';
@@ -41,37 +34,29 @@ export function parseServerUrl(text: string): URL {
   try {
     url = new URL(text);
   } catch {
-    throw new FuselinkError('option_invalid', 'url is expected as http://host[:port] or https://host[:port]');
+    throw optionInvalid('url is expected as http://host[:port] or https://host[:port]');
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new FuselinkError('option_invalid', `url is expected with http or https, got ${url.protocol}`);
+    throw optionInvalid(`url is expected with http or https, got ${url.protocol}`);
   }
   if (url.username !== '' || url.password !== '') {
-    throw new FuselinkError('option_invalid', 'url is expected without user and password: the API key goes into `key`');
+    throw optionInvalid('url is expected without user and password: the API key goes into `key`');
   }
   return url;
 }
 
 export function transportOptions(options: Omit<ClientOptions, 'url'>): TransportOptions {
-  const out: TransportOptions = {};
-  if (options.ca !== undefined) out.ca = options.ca;
-  if (options.tlsCert !== undefined) out.cert = options.tlsCert;
-  if (options.tlsKey !== undefined) out.key = options.tlsKey;
-  if (options.proxy !== undefined) out.proxy = options.proxy;
-  if (options.silenceMs !== undefined) out.silenceMs = options.silenceMs;
-  return out;
+  const { ca, tlsCert, tlsKey, proxy, silenceMs } = options;
+  return { ca, cert: tlsCert, key: tlsKey, proxy, silenceMs };
 }
 
 /** A key as a header value. What cannot stand in a header is refused here, where no message repeats it. */
 function bearer(key: unknown): string {
-  if (typeof key !== 'string' || key === '') {
-    throw new FuselinkError('key_missing', 'an API key is needed to send, and there is none');
-  }
-  if (!/^[\x21-\x7e]+$/.test(key)) {
-    throw new FuselinkError(
-      'key_missing',
-      'the API key has characters no key has (a space or a line end copied with it?)',
-    );
+  if (typeof key !== 'string' || !/^[\x21-\x7e]+$/.test(key)) {
+    const what = key
+      ? 'the API key has characters no key has (a space or a line end copied with it?)'
+      : 'an API key is needed to send, and there is none';
+    throw new FuselinkError('key_missing', what);
   }
   return `Bearer ${key}`;
 }
@@ -84,20 +69,20 @@ async function keyOf(options: ClientOptions): Promise<string | undefined> {
   return typeof options.key === 'function' ? await options.key() : options.key;
 }
 
-/** What opens a read: for links with a key behind their `#`, and wherever the caller gave keys. Else null. */
-async function unsealingOf(
-  url: string,
-  options: ReceiveOptions,
-  directory: Directory | null,
-): Promise<Unsealing | null> {
-  const fragment = fragmentOf(url);
-  if (fragment === null && options.unseal === undefined) return null;
-  return createUnsealing(await loadSeal(), {
-    fragment,
-    options: options.unseal ?? {},
-    directory,
-    signal: options.signal,
-  });
+/** The device's key, driven from its store, and what stands for it in a request. */
+type LoadedRotation = BegunRotation & { authorization: string };
+
+/** What needs a key waits until its rotation is open. */
+function throughRotation(transport: Transport, rotation: Promise<BegunRotation>): Transport {
+  return {
+    exchange: async (request) => (await rotation).transport.exchange(request),
+    open: async (request) => (await rotation).transport.open(request),
+    close: () => transport.close(),
+  };
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof FuselinkError ? error.code : 'failed';
 }
 
 class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
@@ -109,23 +94,26 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
   readonly #base: URL;
   readonly #authorization: () => Promise<string>;
   /** Drives the device's key, where it comes from a store. */
-  readonly #rotation: BegunRotation | null;
+  readonly #rotation: Promise<LoadedRotation> | null;
   readonly #metrics = createMetrics();
   readonly #device: string;
   readonly #readings: ReadingsOptions;
   #recorder: Recorder | null = null;
+  #opening: Promise<Recorder> | null = null;
 
   constructor(options: ClientOptions) {
     super();
     const base = parseServerUrl(options.url);
     this.#base = base;
     const transport = createTransport(transportOptions(options));
-    this.#rotation = options.store === undefined ? null : this.#beginRotation(options, options.store, transport);
-    this.#transport = this.#rotation?.transport ?? transport;
-    this.#authorization = async () => (options.store === undefined ? bearer(await keyOf(options)) : ROTATING);
     if (options.key !== undefined && options.store !== undefined) {
-      throw new FuselinkError('option_invalid', 'expected key or store, got both');
+      throw optionInvalid('expected key or store, got both');
     }
+    const rotation = options.store === undefined ? null : this.#beginRotation(options, options.store, transport);
+    this.#rotation = rotation;
+    this.#transport = rotation === null ? transport : throughRotation(transport, rotation);
+    this.#authorization = async () =>
+      rotation === null ? bearer(await keyOf(options)) : (await rotation).authorization;
     this.#stateFolder = options.stateFolder === undefined ? defaultStateFolder() : options.stateFolder;
     const oneShotBytesMax = Math.min(
       options.oneShotBytesMax ?? UPLOAD_LIMITS.oneShotBytesMax,
@@ -148,26 +136,26 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
       warn: (code, detail) => this.emit('warning', { code, detail }),
       hooksFor: (filename, given) => this.#hooks(filename, given),
       openSealed: async (from, given) => {
-        const sealing = { ...given, seal: given.seal as NonNullable<SendOptions['seal']> };
-        const { source, name } = await openSealed(from, sealing, {
-          seal: await loadSeal(),
-          directory: await this.#directory(),
-          giveUpAfterMs: given.giveUpAfterMs === undefined ? GIVE_UP_AFTER_MS_DEFAULT : given.giveUpAfterMs,
-          oneShotBytesMax,
-        });
-        const sealed = { name, fragment: () => source.fragment() };
-        return { source, name: SEALED_NAME, file: null, sealed };
+        const { openSealedSend } = await import('./seal/client-sealing.ts');
+        const { giveUpAfterMs = GIVE_UP_AFTER_MS_DEFAULT } = given;
+        return openSealedSend(from, given, this.#sealing(), { giveUpAfterMs, oneShotBytesMax });
       },
     });
     this.#device = options.device ?? hostname();
     this.#readings = options.readings ?? {};
     this.#count();
     if (options.afterOutage) this.#uploader.outageEnded();
-    if (options.readings !== undefined) this.#openRecorder();
+    if (options.readings === undefined) return;
+    checkReadings(options.readings);
+    this.#openRecorder().catch((error: Error) => {
+      // Whoever records or flushes is told as well; what only waits on the disk has nobody else to say so.
+      if (!this.#closing.signal.aborted) this.emit('warning', { code: codeOf(error), detail: error.message });
+    });
   }
 
-  #beginRotation(options: ClientOptions, store: string, transport: Transport): BegunRotation {
-    return beginRotation({
+  async #beginRotation(options: ClientOptions, store: string, transport: Transport): Promise<LoadedRotation> {
+    const { beginRotation, ROTATING } = await import('./rotation/index.ts');
+    const begun = beginRotation({
       store,
       base: this.#base,
       transport,
@@ -178,6 +166,7 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
       },
       warn: (code, detail) => this.emit('warning', { code, detail }),
     });
+    return { ...begun, authorization: ROTATING };
   }
 
   /** Counters follow the events, so that what is told and what is counted cannot differ. */
@@ -200,7 +189,17 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
     });
   }
 
-  #openRecorder(): Recorder {
+  /** One at a time; what could not be opened is tried again by the next that needs it. */
+  #openRecorder(): Promise<Recorder> {
+    this.#opening ??= this.#loadRecorder().finally(() => {
+      this.#opening = null;
+    });
+    return this.#opening;
+  }
+
+  async #loadRecorder(): Promise<Recorder> {
+    const { openRecorder } = await import('./readings/recorder.ts');
+    this.#assertOpen();
     this.#recorder ??= openRecorder({
       readings: this.#readings,
       stateFolder: this.#stateFolder,
@@ -209,49 +208,23 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
       hooksFor: (filename) => this.#hooks(filename, {}),
       warn: (code, detail) => this.emit('warning', { code, detail }),
       dropped: (lane, reason, readings) => this.emit('dropped', { lane, reason, readings }),
-      sent: (file, { link, sizeBytes, sha256 }, lane) => {
-        const { id, url, state, expiresAt } = link;
-        const { filename, readings, note: manifest } = file;
-        this.emit('batch', {
-          id,
-          url,
-          state,
-          expiresAt,
-          filename,
-          sizeBytes,
-          sha256,
-          sealed: false,
-          lane,
-          readings,
-          manifest,
-        });
-      },
+      sent: (batch) => this.emit('batch', batch),
     });
     return this.#recorder;
   }
 
   async record(reading: ReadingValue, options: RecordOptions = {}): Promise<RecordResult> {
     this.#assertOpen();
-    const outcome = await this.#openRecorder().record(reading, options);
+    const recorder = this.#recorder ?? (await this.#openRecorder());
+    const outcome = await recorder.record(reading, options);
     if (outcome.kept) this.#metrics.add('fuselink_readings', { lane: String(outcome.lane) });
     return outcome;
   }
 
   async flush(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     this.#assertOpen();
-    const flushed = this.#openRecorder().flush();
-    const { signal } = options;
-    if (signal === undefined) return flushed;
-    const stopped = () => new FuselinkError('aborted', 'the caller stopped waiting; readings go on being sent');
-    let stop = () => {};
-    const aborted = new Promise<never>((_, reject) => {
-      stop = () => reject(stopped());
-      if (signal.aborted) stop();
-      else signal.addEventListener('abort', stop, { once: true });
-    });
-    // Whichever loses the race must not count as unhandled.
-    flushed.catch(() => {});
-    return Promise.race([flushed, aborted]).finally(() => signal.removeEventListener('abort', stop));
+    const recorder = this.#recorder ?? (await this.#openRecorder());
+    return recorder.flush(options.signal);
   }
 
   credentialsChanged(): void {
@@ -262,15 +235,14 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
     return this.#metrics.text(this.#recorder?.gauges() ?? []);
   }
 
-  async #directory(): Promise<Directory> {
-    return createDirectory({
-      seal: await loadSeal(),
+  #sealing(): SealingContext {
+    return {
       base: this.#base,
       transport: this.#transport,
       authorization: this.#authorization,
-      pins: this.#stateFolder === null ? null : pinStore(this.#stateFolder, this.#base.href),
+      stateFolder: this.#stateFolder,
       warn: (code, detail) => this.emit('warning', { code, detail }),
-    });
+    };
   }
 
   #hooks(filename: string, given: SendOptions): JobHooks {
@@ -285,8 +257,7 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
   }
 
   #failed(error: unknown): never {
-    const code = error instanceof FuselinkError ? error.code : 'failed';
-    this.#metrics.add('fuselink_failures', { code });
+    this.#metrics.add('fuselink_failures', { code: codeOf(error) });
     throw error;
   }
 
@@ -303,22 +274,14 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
 
   async receive(url: string, options: ReceiveOptions = {}): Promise<ReceiveResult> {
     this.#assertOpen();
-    const stop = new AbortController();
-    const onAbort = () => stop.abort();
-    const watched = [this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])];
-    for (const signal of watched) signal.addEventListener('abort', onAbort);
-    if (options.signal?.aborted) stop.abort();
     try {
-      const directory = options.unseal === undefined ? null : await this.#directory();
-      const unsealing = await unsealingOf(url, options, directory);
-      const settings = { ...options, unsealing, signal: stop.signal, stateFolder: this.#stateFolder };
-      const result = await receiveLink(this.#transport, url, settings);
+      const { readLink } = await import('./receive/read-link.ts');
+      const [transport, stateFolder, closing] = [this.#transport, this.#stateFolder, this.#closing.signal];
+      const result = await readLink({ transport, stateFolder, sealing: this.#sealing(), closing }, url, options);
       this.#metrics.add('fuselink_received_bytes', {}, result.sizeBytes);
       return result;
     } catch (error) {
       return this.#failed(error);
-    } finally {
-      for (const signal of watched) signal.removeEventListener('abort', onAbort);
     }
   }
 
@@ -326,10 +289,11 @@ class Client extends EventEmitter<ClientEvents> implements FuselinkClient {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
     // The recorder stops taking before the uploader gives back what is under way: nothing is taken again.
+    await this.#opening?.catch(() => {});
     const recorderClosed = this.#recorder?.close();
     this.#uploader.close();
     await recorderClosed;
-    await this.#rotation?.close(ROTATION_WAIT_MS);
+    await (await this.#rotation)?.close(ROTATION_WAIT_MS);
     this.#transport.close();
   }
 }
@@ -347,8 +311,8 @@ export async function receive(
   const transport = createTransport(transportOptions(options));
   const stateFolder = options.stateFolder === undefined ? defaultStateFolder() : options.stateFolder;
   try {
-    const unsealing = await unsealingOf(url, options, null);
-    return await receiveLink(transport, url, { ...options, unsealing, stateFolder });
+    const { readLink } = await import('./receive/read-link.ts');
+    return await readLink({ transport, stateFolder, sealing: null }, url, options);
   } finally {
     transport.close();
   }

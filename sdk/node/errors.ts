@@ -62,6 +62,11 @@ export class FuselinkError extends Error {
   }
 }
 
+/** What a caller gave cannot be meant. */
+export function optionInvalid(message: string): FuselinkError {
+  return new FuselinkError('option_invalid', message);
+}
+
 /** `code` of a Node system error (`ENOENT`, `ECONNRESET`), or '' when there is none. */
 export function systemCode(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;

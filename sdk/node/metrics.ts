@@ -4,32 +4,25 @@ export interface Metrics {
   text(gauges: GaugeSample[]): string;
 }
 
-interface MetricSpec {
-  type: 'counter' | 'gauge';
-  help: string;
-  unit?: string;
-}
-
-/** Every metric there is. A counter's samples end in `_total`. */
+/** Every metric there is: what has a help text here. */
 export const METRICS = {
-  fuselink_transfers: { type: 'counter', help: 'Files the server has, sent by send and by batches of readings.' },
-  fuselink_sent_bytes: { type: 'counter', help: 'Bytes of those files.', unit: 'bytes' },
-  fuselink_received_bytes: { type: 'counter', help: 'Bytes of files received.', unit: 'bytes' },
-  fuselink_retries: { type: 'counter', help: 'Requests to be made again, by why.' },
-  fuselink_restarts: { type: 'counter', help: 'Files started afresh, by why.' },
-  fuselink_failures: { type: 'counter', help: 'Sends and receives that ended in an error, by code.' },
-  fuselink_credential_refusals: { type: 'counter', help: 'Requests the server refused for their key, by code.' },
-  fuselink_readings: { type: 'counter', help: 'Readings recorded and kept, by lane.' },
-  fuselink_readings_dropped: { type: 'counter', help: 'Readings not kept, by lane and why.' },
-  fuselink_readings_sent: { type: 'counter', help: 'Readings the server has, by lane.' },
-  fuselink_backlog_readings: { type: 'gauge', help: 'Readings stored and not yet delivered, by lane.' },
-  fuselink_spool_bytes: { type: 'gauge', help: 'Bytes of the spool on disk, by lane.', unit: 'bytes' },
-  fuselink_spool_written_bytes: {
-    type: 'gauge',
-    help: 'Bytes written to the disk in the last 24 hours.',
-    unit: 'bytes',
-  },
-} as const satisfies Record<string, MetricSpec>;
+  fuselink_transfers: 'Files the server has, batches of readings among them.',
+  fuselink_sent_bytes: 'Bytes of those files.',
+  fuselink_received_bytes: 'Bytes of files received.',
+  fuselink_retries: 'Requests to be made again, by why.',
+  fuselink_restarts: 'Files started afresh, by why.',
+  fuselink_failures: 'Sends and receives that ended in an error, by code.',
+  fuselink_credential_refusals: 'Requests the server refused for their key, by code.',
+  fuselink_readings: 'Readings recorded and kept, by lane.',
+  fuselink_readings_dropped: 'Readings not kept, by lane and why.',
+  fuselink_readings_sent: 'Readings the server has, by lane.',
+  fuselink_backlog_readings: 'Readings stored and not yet delivered, by lane.',
+  fuselink_spool_bytes: 'Bytes of the spool on disk, by lane.',
+  fuselink_spool_written_bytes: 'Bytes written to the disk in the last 24 hours.',
+};
+
+/** All others are counters, whose samples end in `_total`. */
+const GAUGE = /_(backlog|spool)_/;
 
 export type MetricName = keyof typeof METRICS;
 
@@ -59,10 +52,10 @@ export function createMetrics(): Metrics {
     },
     text(gauges) {
       const lines: string[] = [];
-      for (const [name, spec] of Object.entries(METRICS) as [MetricName, MetricSpec][]) {
-        lines.push(`# TYPE ${name} ${spec.type}`);
-        if (spec.unit !== undefined) lines.push(`# UNIT ${name} ${spec.unit}`);
-        lines.push(`# HELP ${name} ${spec.help}`);
+      for (const [name, help] of Object.entries(METRICS) as [MetricName, string][]) {
+        lines.push(`# TYPE ${name} ${GAUGE.test(name) ? 'gauge' : 'counter'}`);
+        if (name.endsWith('_bytes')) lines.push(`# UNIT ${name} bytes`);
+        lines.push(`# HELP ${name} ${help}`);
         for (const [labels, value] of counters.get(name) ?? []) lines.push(`${name}_total${labels} ${value}`);
         for (const gauge of gauges)
           if (gauge.name === name) lines.push(`${name}${labelText(gauge.labels)} ${gauge.value}`);

@@ -160,6 +160,15 @@ describe('fuselink record', () => {
     expect(lines().sort()).toEqual(['a', 'b', 'c']);
   });
 
+  test('record: a spool that cannot be → told once and ended, although more input would come', async () => {
+    await writeFile(join(folder, 'file'), '');
+    const input = new PassThrough();
+    input.write('a\nb\nc\n');
+    const ran = await cli(['record'], { stdin: input, env: { FUSELINK_STATE: join(folder, 'file') } });
+    expect(ran.code).toBe(1);
+    expect(ran.err).toContain('spool');
+  });
+
   test('record: csv with a header, wrong numbers → as asked, exit 2', async () => {
     const ran = await cli(['record', '--format', 'csv', '--header', 'x,y', '--no-gzip'], { stdin: '1,2\n' });
     expect(ran.code).toBe(0);

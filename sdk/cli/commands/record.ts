@@ -60,6 +60,7 @@ async function recordLines(
   const tally: Tally = { kept: 0, refused: 0 };
   const lines = createInterface({ input: terminal.stdin, crlfDelay: Number.POSITIVE_INFINITY });
   const stop = () => lines.close();
+  let failure: Error | null = null;
   terminal.signal.addEventListener('abort', stop, { once: true });
   const inFlight = new Set<Promise<void>>();
   for await (const line of lines) {
@@ -72,16 +73,22 @@ async function recordLines(
         },
         (error: Error) => {
           tally.refused += 1;
-          complain(error.message);
+          // One line's fault is told and the next is taken; without a spool there is nothing to take it.
+          if ((error as FuselinkError).code === 'reading_invalid') complain(error.message);
+          else {
+            failure ??= error;
+            stop();
+          }
         },
       )
       .finally(() => inFlight.delete(one));
     inFlight.add(one);
     if (inFlight.size >= IN_FLIGHT_MAX) await Promise.race(inFlight);
-    if (terminal.signal.aborted) break;
+    if (terminal.signal.aborted || failure !== null) break;
   }
   terminal.signal.removeEventListener('abort', stop);
   await Promise.all(inFlight);
+  if (failure !== null) throw failure;
   return tally;
 }
 

@@ -1,8 +1,9 @@
-import type { Draft } from './draft.ts';
+import type { Draft, Trouble } from './draft.ts';
 import {
   backOff,
   dropJob,
   failJob,
+  failureOf,
   noteProgress,
   rememberJob,
   removalEnded,
@@ -12,17 +13,18 @@ import {
 import type { AnswerEvent, Job, LinkAnswer } from './types.ts';
 import { judge } from './verdict.ts';
 
+/** Whether both sides know it, and not the same. */
+function differs(sent: string | number | null, held: string | number | null): boolean {
+  return sent !== null && held !== null && sent !== held;
+}
+
 /** The digest the server computed is the only proof that it holds what was meant: lengths and 201s are not. */
 function complete(draft: Draft, job: Job, link: LinkAnswer, answer: AnswerEvent): void {
   const sent = answer.sent;
-  const sizeBytes = sent === null ? null : sent.sizeBytes;
-  const sha256 = sent === null ? null : sent.sha256;
-  const sizeDiffers = sizeBytes !== null && link.sizeBytes !== null && sizeBytes !== link.sizeBytes;
-  const digestDiffers = sha256 !== null && link.sha256 !== null && sha256 !== link.sha256;
-  if ((sent !== null && sent.changed) || sizeDiffers || digestDiffers) {
-    if (sent !== null && sent.changed && sizeBytes !== null) job.sizeBytes = sizeBytes;
+  if (sent !== null && (sent.changed || differs(sent.sizeBytes, link.sizeBytes) || differs(sent.sha256, link.sha256))) {
+    if (sent.changed && sent.sizeBytes !== null) job.sizeBytes = sent.sizeBytes;
     job.transferId = link.id;
-    removeFirst(draft, job, 'restart', sent !== null && sent.changed ? 'source_changed' : 'digest_mismatch');
+    removeFirst(draft, job, 'restart', sent.changed ? 'source_changed' : 'digest_mismatch');
     return;
   }
   draft.effects.push({ type: 'done', job: job.spec.id, link: link, replayed: job.mayExist });
@@ -33,7 +35,7 @@ function complete(draft: Draft, job: Job, link: LinkAnswer, answer: AnswerEvent)
 
 /** One PATCH broke and brought nothing: a proxy may be collecting whole bodies before it passes them on. */
 export function shrinkChunk(draft: Draft, job: Job): boolean {
-  const limits = draft.state.limits;
+  const limits = draft.becomes.limits;
   const now = job.chunkBytesMax;
   const next = now === null || now > limits.chunkBytesShrunk ? limits.chunkBytesShrunk : Math.floor(now / 4);
   const bounded = next < limits.chunkBytesMin ? limits.chunkBytesMin : next;
@@ -99,49 +101,56 @@ function accepted(draft: Draft, job: Job, answer: AnswerEvent): void {
   job.next = 'patch';
 }
 
-function refused(draft: Draft, job: Job, answer: AnswerEvent): void {
-  const code = answer.code === null ? 'credentials_refused' : answer.code;
-  draft.effects.push({ type: 'credential-refused', code: code, fingerprint: answer.fingerprint });
-  if (job.spec.whenRefused === 'fail') {
-    failJob(draft, job, { code: code, detail: answer.detail, status: answer.status, resumable: true });
-    return;
-  }
-  job.refusals += 1;
-  backOff(draft, job, {
-    code: code,
+/** The trouble an answer tells of, in the server's words. */
+function troubleOf(answer: AnswerEvent, otherwise: string): Trouble {
+  return {
+    code: answer.code === null ? otherwise : answer.code,
     detail: answer.detail,
     status: answer.status,
     retryAfterMs: answer.retryAfterMs === null ? 0 : answer.retryAfterMs,
-    pace: 'slow',
-  });
+    pace: 'normal',
+  };
+}
+
+function refused(draft: Draft, job: Job, answer: AnswerEvent): void {
+  const trouble = troubleOf(answer, 'credentials_refused');
+  draft.effects.push({ type: 'credential-refused', code: trouble.code, fingerprint: answer.fingerprint });
+  if (job.spec.whenRefused === 'fail') {
+    failJob(draft, job, failureOf(trouble, true));
+    return;
+  }
+  job.refusals += 1;
+  trouble.pace = 'slow';
+  backOff(draft, job, trouble);
   // Every other job would be refused for the same key; only lane 0 carries what can mend it.
-  if (job.notBeforeMs > draft.state.othersHoldUntilMs) draft.state.othersHoldUntilMs = job.notBeforeMs;
+  if (job.notBeforeMs > draft.becomes.othersHoldUntilMs) draft.becomes.othersHoldUntilMs = job.notBeforeMs;
 }
 
 function noteLimits(draft: Draft, answer: AnswerEvent): void {
-  const kept = draft.state.limits.uploadsKeptForLane0;
+  const kept = draft.becomes.limits.uploadsKeptForLane0;
   if (answer.remaining === null || answer.resetMs === null || answer.remaining >= kept) return;
   // Somebody else spends from this device's budget too: the server's count is the true one.
   const until = draft.nowMs + answer.resetMs;
-  if (until > draft.state.othersHoldUntilMs) draft.state.othersHoldUntilMs = until;
+  if (until > draft.becomes.othersHoldUntilMs) draft.becomes.othersHoldUntilMs = until;
+}
+
+/** Nothing this side does will mend it: wait for whoever does, or tell. */
+function noWay(draft: Draft, job: Job, trouble: Trouble, patient: boolean): void {
+  if (job.spec.whenRefused === 'wait') trouble.pace = 'slow';
+  if (patient) backOff(draft, job, trouble);
+  else failJob(draft, job, failureOf(trouble, true));
 }
 
 /** Apply the answer to the request `job` has under way. */
 export function applyAnswer(draft: Draft, job: Job, answer: AnswerEvent): void {
   const kind = job.next;
-  const limits = draft.state.limits;
+  const limits = draft.becomes.limits;
   job.inFlight = null;
-  draft.state.failures = 0;
+  draft.becomes.failures = 0;
   noteLimits(draft, answer);
   const verdict = judge(kind, answer);
-  const again = {
-    code: answer.code === null ? `http_${answer.status}` : answer.code,
-    detail: answer.detail,
-    status: answer.status as number | null,
-    retryAfterMs: answer.retryAfterMs === null ? 0 : answer.retryAfterMs,
-    pace: 'normal' as 'normal' | 'slow',
-  };
-  const failure = { code: again.code, detail: again.detail, status: answer.status, resumable: false };
+  const trouble = troubleOf(answer, `http_${answer.status}`);
+  const waits = job.spec.whenRefused === 'wait';
   switch (verdict) {
     case 'accepted':
       accepted(draft, job, answer);
@@ -149,18 +158,17 @@ export function applyAnswer(draft: Draft, job: Job, answer: AnswerEvent): void {
     case 'refused':
       refused(draft, job, answer);
       return;
-    case 'hold': {
-      if (again.retryAfterMs === 0) again.retryAfterMs = limits.retryDelayMsBase;
+    case 'hold':
+      if (trouble.retryAfterMs === 0) trouble.retryAfterMs = limits.retryDelayMsBase;
       job.progressAtMs = draft.nowMs;
-      backOff(draft, job, again);
-      if (job.notBeforeMs > draft.state.holdUntilMs) draft.state.holdUntilMs = job.notBeforeMs;
+      backOff(draft, job, trouble);
+      if (job.notBeforeMs > draft.becomes.holdUntilMs) draft.becomes.holdUntilMs = job.notBeforeMs;
       return;
-    }
     case 'probe':
       job.next = 'probe';
       // The first time one look is enough; a second time something fights us, so wait.
       if (job.attempts === 0) job.attempts = 1;
-      else backOff(draft, job, again);
+      else backOff(draft, job, trouble);
       return;
     case 'gone':
       startAfresh(draft, job, 'upload_gone');
@@ -171,38 +179,31 @@ export function applyAnswer(draft: Draft, job: Job, answer: AnswerEvent): void {
         job.next = 'create';
         job.chunkBytesMax = limits.chunkBytesMin * 4;
       } else if (kind === 'create' || !shrinkChunk(draft, job)) {
-        failure.code = 'proxy_body_limit';
-        failure.detail = `something before the server refuses even ${limits.chunkBytesMin} bytes at once`;
-        failJob(draft, job, failure);
+        trouble.code = 'proxy_body_limit';
+        trouble.detail = `something before the server refuses even ${limits.chunkBytesMin} bytes at once`;
+        failJob(draft, job, failureOf(trouble, false));
       } else if (kind === 'patch') {
         job.next = 'probe';
       }
       return;
     case 'damaged':
-      if (job.attempts < limits.restartsMax) backOff(draft, job, again);
-      else failJob(draft, job, failure);
+      if (job.attempts < limits.restartsMax) backOff(draft, job, trouble);
+      else failJob(draft, job, failureOf(trouble, false));
+      return;
+    case 'foreign':
+      job.foreign += 1;
+      trouble.code = 'not_fuselink';
+      trouble.detail = `expected the answer of a Fuselink server, got status ${answer.status} without its form`;
+      noWay(draft, job, trouble, waits || job.foreign < limits.foreignMax);
       return;
     case 'no-room':
-    case 'foreign': {
-      if (verdict === 'foreign') job.foreign += 1;
-      const patient = job.spec.whenRefused === 'wait' || (verdict === 'foreign' && job.foreign < limits.foreignMax);
-      if (verdict === 'foreign') {
-        again.code = 'not_fuselink';
-        again.detail = `expected the answer of a Fuselink server, got status ${answer.status} without its form`;
-        failure.code = again.code;
-        failure.detail = again.detail;
-      }
-      again.pace = job.spec.whenRefused === 'wait' ? 'slow' : 'normal';
-      failure.resumable = true;
-      if (patient) backOff(draft, job, again);
-      else failJob(draft, job, failure);
+      noWay(draft, job, trouble, waits);
       return;
-    }
     case 'final':
-      failJob(draft, job, failure);
+      failJob(draft, job, failureOf(trouble, false));
       return;
     default:
       if (kind === 'remove' && job.removals >= limits.removalsMax) removalEnded(draft, job);
-      else backOff(draft, job, again);
+      else backOff(draft, job, trouble);
   }
 }

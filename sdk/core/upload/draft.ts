@@ -3,67 +3,39 @@ import type { Job, JobFailure, JobSpec, RequestKind, UploadEffect, UploadState }
 
 /** One step under way: a copy of the state that may be written to, and the effects so far. */
 export interface Draft {
-  state: UploadState;
+  /** What the state becomes. */
+  becomes: UploadState;
   effects: UploadEffect[];
   nowMs: number;
   random: number;
 }
 
-function copyJob(job: Job): Job {
-  return {
-    spec: job.spec,
-    sizeBytes: job.sizeBytes,
-    restarts: job.restarts,
-    next: job.next,
-    inFlight: job.inFlight,
-    location: job.location,
-    transferId: job.transferId,
-    offsetBytes: job.offsetBytes,
-    chunkBytesMax: job.chunkBytesMax,
-    notBeforeMs: job.notBeforeMs,
-    progressAtMs: job.progressAtMs,
-    attempts: job.attempts,
-    brokenPatch: job.brokenPatch,
-    foreign: job.foreign,
-    refusals: job.refusals,
-    removals: job.removals,
-    afterRemoval: job.afterRemoval,
-    restartReason: job.restartReason,
-    mayExist: job.mayExist,
-  };
+/** Its own fields; none of them is written into, so one level is enough. */
+function shallowCopy<T extends object>(from: T): T {
+  const copy = {} as T;
+  for (const name in from) copy[name] = from[name];
+  return copy;
 }
 
 /** A draft over a copy of `state`: the caller's state is never written to. */
 export function openDraft(state: UploadState, nowMs: number, random: number): Draft {
-  const jobs: Job[] = [];
-  for (let i = 0; i < state.jobs.length; i++) jobs.push(copyJob(state.jobs[i] as Job));
-  return {
-    state: {
-      limits: state.limits,
-      jobs: jobs,
-      hits: state.hits,
-      holdUntilMs: state.holdUntilMs,
-      othersHoldUntilMs: state.othersHoldUntilMs,
-      failures: state.failures,
-      nextRequest: state.nextRequest,
-    },
-    effects: [],
-    nowMs: nowMs,
-    random: random,
-  };
+  const copy = shallowCopy(state);
+  copy.jobs = [];
+  for (let i = 0; i < state.jobs.length; i++) copy.jobs.push(shallowCopy(state.jobs[i] as Job));
+  return { becomes: copy, effects: [], nowMs: nowMs, random: random };
 }
 
 export function jobById(draft: Draft, id: string): Job | null {
-  for (let i = 0; i < draft.state.jobs.length; i++) {
-    const job = draft.state.jobs[i] as Job;
+  for (let i = 0; i < draft.becomes.jobs.length; i++) {
+    const job = draft.becomes.jobs[i] as Job;
     if (job.spec.id === id) return job;
   }
   return null;
 }
 
 export function jobByRequest(draft: Draft, request: number): Job | null {
-  for (let i = 0; i < draft.state.jobs.length; i++) {
-    const job = draft.state.jobs[i] as Job;
+  for (let i = 0; i < draft.becomes.jobs.length; i++) {
+    const job = draft.becomes.jobs[i] as Job;
     if (job.inFlight === request) return job;
   }
   return null;
@@ -71,7 +43,7 @@ export function jobByRequest(draft: Draft, request: number): Job | null {
 
 /** Whether a file of this size goes out in one request. A stream without a known end never does. */
 export function firstKind(draft: Draft, sizeBytes: number | null): RequestKind {
-  return sizeBytes !== null && sizeBytes <= draft.state.limits.oneShotBytesMax ? 'one-shot' : 'create';
+  return sizeBytes !== null && sizeBytes <= draft.becomes.limits.oneShotBytesMax ? 'one-shot' : 'create';
 }
 
 export function newJob(draft: Draft, spec: JobSpec): Job {
@@ -102,11 +74,16 @@ export function newJob(draft: Draft, spec: JobSpec): Job {
 
 export function dropJob(draft: Draft, job: Job): void {
   const kept: Job[] = [];
-  for (let i = 0; i < draft.state.jobs.length; i++) {
-    const other = draft.state.jobs[i] as Job;
+  for (let i = 0; i < draft.becomes.jobs.length; i++) {
+    const other = draft.becomes.jobs[i] as Job;
     if (other !== job) kept.push(other);
   }
-  draft.state.jobs = kept;
+  draft.becomes.jobs = kept;
+}
+
+/** What ends a job without an answer of the server. */
+export function localFailure(code: string, detail: string, resumable: boolean): JobFailure {
+  return { code: code, detail: detail, status: null, resumable: resumable };
 }
 
 export function failJob(draft: Draft, job: Job, failure: JobFailure): void {
@@ -134,20 +111,25 @@ export interface Trouble {
   pace: 'normal' | 'slow';
 }
 
+export function failureOf(trouble: Trouble, resumable: boolean): JobFailure {
+  return { code: trouble.code, detail: trouble.detail, status: trouble.status, resumable: resumable };
+}
+
 /** Wait and try again, or give up when the job has waited as long as its caller wanted. */
 export function backOff(draft: Draft, job: Job, trouble: Trouble): void {
-  const limits = draft.state.limits;
+  const limits = draft.becomes.limits;
   const giveUpAfterMs = job.spec.giveUpAfterMs;
+  const slow = trouble.pace === 'slow';
   const jitterMs = fullJitterMs(job.attempts, draft.random, {
-    msMin: trouble.pace === 'slow' ? limits.refusedDelayMsBase / 2 : limits.retryDelayMsMin,
-    msBase: trouble.pace === 'slow' ? limits.refusedDelayMsBase : limits.retryDelayMsBase,
-    msMax: trouble.pace === 'slow' ? limits.refusedDelayMsMax : limits.retryDelayMsMax,
+    msMin: slow ? limits.refusedDelayMsBase / 2 : limits.retryDelayMsMin,
+    msBase: slow ? limits.refusedDelayMsBase : limits.retryDelayMsBase,
+    msMax: slow ? limits.refusedDelayMsMax : limits.retryDelayMsMax,
   });
   const askedMs = trouble.retryAfterMs < limits.retryAfterMsMax ? trouble.retryAfterMs : limits.retryAfterMsMax;
   job.notBeforeMs = draft.nowMs + askedMs + (askedMs > 0 ? Math.round(jitterMs / 4) : jitterMs);
   job.attempts += 1;
   if (giveUpAfterMs !== null && job.notBeforeMs - job.progressAtMs > giveUpAfterMs) {
-    failJob(draft, job, { code: trouble.code, detail: trouble.detail, status: trouble.status, resumable: true });
+    failJob(draft, job, failureOf(trouble, true));
     return;
   }
   draft.effects.push({
@@ -161,15 +143,12 @@ export function backOff(draft: Draft, job: Job, trouble: Trouble): void {
 
 /** Start the job again from byte 0 under a new key, or fail when that has been done too often or cannot be done. */
 export function startAfresh(draft: Draft, job: Job, reason: string): void {
-  const failure = { code: reason, detail: '', status: null, resumable: false };
-  if (!job.spec.replayable) {
-    failure.detail = 'this can only be read once, so it cannot be sent again from its beginning';
-    failJob(draft, job, failure);
-    return;
-  }
-  if (job.restarts >= draft.state.limits.restartsMax) {
-    failure.detail = `started afresh ${job.restarts} times, and it happened again`;
-    failJob(draft, job, failure);
+  const again = job.restarts >= draft.becomes.limits.restartsMax;
+  if (again || !job.spec.replayable) {
+    const detail = job.spec.replayable
+      ? `started afresh ${job.restarts} times, and it happened again`
+      : 'this can only be read once, so it cannot be sent again from its beginning';
+    failJob(draft, job, localFailure(reason, detail, false));
     return;
   }
   job.restarts += 1;
@@ -199,7 +178,8 @@ export function rememberJob(draft: Draft, job: Job): void {
   });
 }
 
-function afterRemoved(draft: Draft, job: Job): void {
+/** A removal was answered, or has been tried often enough: what is left on the server expires by itself. */
+export function removalEnded(draft: Draft, job: Job): void {
   const then = job.afterRemoval;
   if (then === null || then === 'restart') startAfresh(draft, job, job.restartReason);
   else failJob(draft, job, then);
@@ -213,11 +193,6 @@ export function removeFirst(draft: Draft, job: Job, then: JobFailure | 'restart'
   job.restartReason = reason;
   job.attempts = 0;
   job.notBeforeMs = draft.nowMs;
-  if (job.location === null && job.transferId === null) afterRemoved(draft, job);
+  if (job.location === null && job.transferId === null) removalEnded(draft, job);
   else job.next = 'remove';
-}
-
-/** A removal was answered, or has been tried often enough: what is left on the server expires by itself. */
-export function removalEnded(draft: Draft, job: Job): void {
-  afterRemoved(draft, job);
 }

@@ -9,26 +9,26 @@ function spends(job: Job): boolean {
 
 function underWay(draft: Draft): number {
   let count = 0;
-  for (let i = 0; i < draft.state.jobs.length; i++) if ((draft.state.jobs[i] as Job).inFlight !== null) count++;
+  for (let i = 0; i < draft.becomes.jobs.length; i++) if ((draft.becomes.jobs[i] as Job).inFlight !== null) count++;
   return count;
 }
 
 function mayStartAtMs(draft: Draft, job: Job): number {
   let at = job.notBeforeMs;
-  if (draft.state.holdUntilMs > at) at = draft.state.holdUntilMs;
-  if (job.spec.lane !== 0 && draft.state.othersHoldUntilMs > at) at = draft.state.othersHoldUntilMs;
+  if (draft.becomes.holdUntilMs > at) at = draft.becomes.holdUntilMs;
+  if (job.spec.lane !== 0 && draft.becomes.othersHoldUntilMs > at) at = draft.becomes.othersHoldUntilMs;
   if (spends(job)) {
-    const free = budgetFreeAtMs(draft.state.hits, job.spec.lane, draft.nowMs, draft.state.limits);
+    const free = budgetFreeAtMs(draft.becomes.hits, job.spec.lane, draft.nowMs, draft.becomes.limits);
     if (free > at) at = free;
   }
   return at;
 }
 
 function send(draft: Draft, job: Job): void {
-  const request = draft.state.nextRequest;
-  draft.state.nextRequest = request + 1;
+  const request = draft.becomes.nextRequest;
+  draft.becomes.nextRequest = request + 1;
   job.inFlight = request;
-  if (spends(job)) draft.state.hits = draft.state.hits.concat([draft.nowMs]);
+  if (spends(job)) draft.becomes.hits = draft.becomes.hits.concat([draft.nowMs]);
   if (job.next === 'remove') job.removals += 1;
   draft.effects.push({
     type: 'request',
@@ -46,13 +46,13 @@ function send(draft: Draft, job: Job): void {
 
 /** Start everything that may start now, smaller lanes first, and ask to be woken when the next thing may. */
 export function pump(draft: Draft): void {
-  const limits = draft.state.limits;
-  draft.state.hits = hitsInWindow(draft.state.hits, draft.nowMs, limits);
-  const down = draft.state.failures >= limits.outageFailures;
+  const limits = draft.becomes.limits;
+  draft.becomes.hits = hitsInWindow(draft.becomes.hits, draft.nowMs, limits);
+  const down = draft.becomes.failures >= limits.outageFailures;
   const parallelMax = down ? 1 : limits.parallelMax;
   const waiting: Job[] = [];
-  for (let i = 0; i < draft.state.jobs.length; i++) {
-    const job = draft.state.jobs[i] as Job;
+  for (let i = 0; i < draft.becomes.jobs.length; i++) {
+    const job = draft.becomes.jobs[i] as Job;
     if (job.inFlight === null) waiting.push(job);
   }
   // Order within a lane is the order of arrival; the index decides ties because not every sort is stable.

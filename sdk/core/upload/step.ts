@@ -6,6 +6,7 @@ import {
   failJob,
   jobById,
   jobByRequest,
+  localFailure,
   newJob,
   openDraft,
   rememberJob,
@@ -30,7 +31,7 @@ export function idleUploader(limits: UploadLimits): UploadState {
 }
 
 function tooLarge(draft: Draft, sizeBytes: number | null): string | null {
-  const most = draft.state.limits.fileBytesMax;
+  const most = draft.becomes.limits.fileBytesMax;
   if (sizeBytes === null || sizeBytes <= most) return null;
   return `a file may have at most ${most} bytes, and this one has ${sizeBytes}`;
 }
@@ -39,13 +40,13 @@ function submit(draft: Draft, spec: JobSpec): void {
   if (jobById(draft, spec.id) !== null) return;
   const job = newJob(draft, spec);
   const large = tooLarge(draft, spec.sizeBytes);
-  const full = draft.state.jobs.length >= draft.state.limits.jobsMax;
-  draft.state.jobs.push(job);
+  const full = draft.becomes.jobs.length >= draft.becomes.limits.jobsMax;
+  draft.becomes.jobs.push(job);
   if (large !== null) {
-    failJob(draft, job, { code: 'payload_too_large', detail: large, status: null, resumable: false });
+    failJob(draft, job, localFailure('payload_too_large', large, false));
   } else if (full) {
-    const detail = `at most ${draft.state.limits.jobsMax} files may wait at once`;
-    failJob(draft, job, { code: 'queue_full', detail: detail, status: null, resumable: false });
+    const detail = `at most ${draft.becomes.limits.jobsMax} files may wait at once`;
+    failJob(draft, job, localFailure('queue_full', detail, false));
   } else if (spec.resume === null) {
     rememberJob(draft, job);
   }
@@ -53,9 +54,9 @@ function submit(draft: Draft, spec: JobSpec): void {
 
 function lost(draft: Draft, job: Job, event: Extract<UploadEvent, { type: 'lost' }>): void {
   job.inFlight = null;
-  draft.state.failures += 1;
+  draft.becomes.failures += 1;
   if (event.sizeBytes !== null && job.sizeBytes === null) job.sizeBytes = event.sizeBytes;
-  if (job.next === 'remove' && job.removals >= draft.state.limits.removalsMax) {
+  if (job.next === 'remove' && job.removals >= draft.becomes.limits.removalsMax) {
     removalEnded(draft, job);
     return;
   }
@@ -65,7 +66,7 @@ function lost(draft: Draft, job: Job, event: Extract<UploadEvent, { type: 'lost'
   }
   if (job.next === 'create') job.mayExist = true;
   if (event.permanent && job.spec.whenRefused === 'fail') {
-    failJob(draft, job, { code: event.code, detail: event.detail, status: null, resumable: true });
+    failJob(draft, job, localFailure(event.code, event.detail, true));
     return;
   }
   backOff(draft, job, {
@@ -83,7 +84,7 @@ function sourceChanged(draft: Draft, job: Job, sizeBytes: number): void {
   job.sizeBytes = sizeBytes;
   const large = tooLarge(draft, sizeBytes);
   if (large === null) removeFirst(draft, job, 'restart', 'source_changed');
-  else removeFirst(draft, job, { code: 'payload_too_large', detail: large, status: null, resumable: false }, '');
+  else removeFirst(draft, job, localFailure('payload_too_large', large, false), '');
 }
 
 function apply(draft: Draft, event: UploadEvent): void {
@@ -109,27 +110,26 @@ function apply(draft: Draft, event: UploadEvent): void {
     case 'source-failed': {
       const job = jobById(draft, event.job);
       if (job === null) return;
-      const failure = { code: event.code, detail: event.detail, status: null, resumable: false };
-      removeFirst(draft, job, failure, '');
+      removeFirst(draft, job, localFailure(event.code, event.detail, false), '');
       return;
     }
     case 'cancel': {
       const job = jobById(draft, event.job);
       if (job === null) return;
-      failJob(draft, job, { code: 'aborted', detail: 'the caller stopped it', status: null, resumable: true });
+      failJob(draft, job, localFailure('aborted', 'the caller stopped it', true));
       return;
     }
     case 'credentials':
-      draft.state.othersHoldUntilMs = draft.nowMs;
-      for (let i = 0; i < draft.state.jobs.length; i++) {
-        const job = draft.state.jobs[i] as Job;
+      draft.becomes.othersHoldUntilMs = draft.nowMs;
+      for (let i = 0; i < draft.becomes.jobs.length; i++) {
+        const job = draft.becomes.jobs[i] as Job;
         if (job.refusals > 0) job.notBeforeMs = draft.nowMs;
       }
       return;
     case 'outage-ended': {
-      const spread = draft.state.limits.spreadMsMax;
+      const spread = draft.becomes.limits.spreadMsMax;
       const until = draft.nowMs + fullJitterMs(0, event.random, { msMin: 0, msBase: spread, msMax: spread });
-      if (until > draft.state.holdUntilMs) draft.state.holdUntilMs = until;
+      if (until > draft.becomes.holdUntilMs) draft.becomes.holdUntilMs = until;
       return;
     }
     default:
@@ -146,5 +146,5 @@ export function stepUploader(state: UploadState, event: UploadEvent): UploadStep
   const draft = openDraft(state, event.nowMs, random);
   apply(draft, event);
   pump(draft);
-  return { state: draft.state, effects: draft.effects };
+  return { state: draft.becomes, effects: draft.effects };
 }

@@ -33,8 +33,7 @@ function judgeRemoval(answer: AnswerEvent): Verdict {
   return answer.status === 401 ? 'refused' : 'accepted';
 }
 
-function judgeByCode(kind: RequestKind, code: string): Verdict | null {
-  const tus = kind === 'probe' || kind === 'patch';
+function judgeByCode(kind: RequestKind, code: string, tus: boolean): Verdict | null {
   switch (code) {
     case 'key_unknown':
     case 'key_not_yet_valid':
@@ -82,12 +81,12 @@ export function judge(kind: RequestKind, answer: AnswerEvent): Verdict {
   const status = answer.status;
   if (status >= 200 && status < 300) return judgeSuccess(kind, answer);
   if (kind === 'remove') return judgeRemoval(answer);
+  const tus = kind === 'probe' || kind === 'patch';
   if (answer.code !== null) {
-    const known = judgeByCode(kind, answer.code);
+    const known = judgeByCode(kind, answer.code, tus);
     if (known !== null) return known;
     return status >= 500 || status === 429 ? 'retry' : 'final';
   }
-  const tus = kind === 'probe' || kind === 'patch';
   if (status === 413) return 'smaller';
   if (status === 429) return 'hold';
   if (status === 408 || status === 423 || status === 425 || status >= 500) return 'retry';

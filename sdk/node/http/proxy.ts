@@ -1,4 +1,4 @@
-import { FuselinkError } from '../errors.ts';
+import { optionInvalid } from '../errors.ts';
 
 export interface ProxyTarget {
   host: string;
@@ -34,10 +34,10 @@ export function parseProxy(text: string): ProxyTarget {
   try {
     url = new URL(text.includes('://') ? text : `http://${text}`);
   } catch {
-    throw new FuselinkError('option_invalid', 'the proxy is expected as http://[user:password@]host:port');
+    throw optionInvalid('the proxy is expected as http://[user:password@]host:port');
   }
   if (url.protocol !== 'http:') {
-    throw new FuselinkError('option_invalid', `the proxy is expected to be reached by http, got ${url.protocol}//`);
+    throw optionInvalid(`the proxy is expected to be reached by http, got ${url.protocol}//`);
   }
   const user = decodeURIComponent(url.username);
   const password = decodeURIComponent(url.password);

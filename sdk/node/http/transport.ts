@@ -1,10 +1,8 @@
-import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
-import http from 'node:http';
-import https from 'node:https';
+import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
 import { FuselinkError, systemCode } from '../errors.ts';
 import type { TlsOptions } from './agents.ts';
 import { createAgents } from './agents.ts';
-import { proxyFor } from './proxy.ts';
+import type { ProxyTarget } from './proxy.ts';
 
 /** Answers the SDK reads whole are small JSON; more than this is not one of ours. */
 const ANSWER_BYTES_MAX = 262_144;
@@ -44,9 +42,9 @@ export interface HttpStream {
 
 export interface TransportOptions extends TlsOptions {
   /** `http://[user:password@]host:port`; null: none, whatever the environment says. */
-  proxy?: string | null;
+  proxy?: string | null | undefined;
   /** No byte in either direction for this long means that nobody is there. There is no limit on the whole. */
-  silenceMs?: number;
+  silenceMs?: number | undefined;
   env?: NodeJS.ProcessEnv;
 }
 
@@ -58,6 +56,7 @@ export interface Transport {
   close(): void;
 }
 
+const PROXY_VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'all_proxy', 'ALL_PROXY'];
 const UNREACHABLE = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN', 'ETIMEDOUT'];
 
 /** What a failed request means, in our codes. The host is named; path and query may hold a secret and are not. */
@@ -93,9 +92,17 @@ export function createTransport(options: TransportOptions = {}): Transport {
   const silenceMs = options.silenceMs ?? SILENCE_MS_DEFAULT;
   const env = options.env ?? process.env;
 
-  function begin(wanted: HttpRequest): Running {
+  /** What knows proxies is loaded only where one may be meant. */
+  const mayHaveProxy = () =>
+    options.proxy === undefined ? PROXY_VARIABLES.some((name) => env[name]) : options.proxy !== null;
+
+  async function proxyOf(url: URL): Promise<ProxyTarget | null> {
+    const { proxyFor } = await import('./proxy.ts');
+    return proxyFor(url, options.proxy, env);
+  }
+
+  function begin(wanted: HttpRequest, proxy: ProxyTarget | null, agent: Agent): Running {
     const { url, signal } = wanted;
-    const proxy = proxyFor(url, options.proxy, env);
     const headers: Record<string, string> = { 'User-Agent': 'fuselink-sdk', ...wanted.headers };
     const body = wanted.body ?? null;
     if (body instanceof Uint8Array) headers['Content-Length'] = String(body.byteLength);
@@ -105,7 +112,7 @@ export function createTransport(options: TransportOptions = {}): Transport {
     const target: RequestOptions = {
       method: wanted.method,
       headers,
-      agent: agents.agentFor(url, proxy),
+      agent,
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port || (url.protocol === 'https:' ? 443 : 80),
       path: url.pathname + url.search,
@@ -117,7 +124,7 @@ export function createTransport(options: TransportOptions = {}): Transport {
       if (proxy.authorization !== null) headers['Proxy-Authorization'] = proxy.authorization;
     }
     if (signal?.aborted) throw abortError();
-    const request = (url.protocol === 'https:' ? https : http).request(target);
+    const request = agents.request(url, target);
 
     // One promise to race each piece against would collect a reaction for every piece of a 5 GiB body.
     const writing: Writing = { stopped: null, reject: null };
@@ -216,7 +223,8 @@ export function createTransport(options: TransportOptions = {}): Transport {
   }
 
   async function open(wanted: HttpRequest): Promise<HttpStream> {
-    const running = begin(wanted);
+    const proxy = mayHaveProxy() ? await proxyOf(wanted.url) : null;
+    const running = begin(wanted, proxy, await agents.agentFor(wanted.url, proxy));
     const message = await running.answer;
     const bytes = read(running, message, wanted.url);
     return {

@@ -122,6 +122,8 @@ describe('record and flush', () => {
       code: 'option_invalid',
     });
     await writeFile(join(folder, 'file'), '');
+    const waiting = client({ stateFolder: join(folder, 'file'), readings: {} });
+    expect(await new Promise((resolve) => waiting.on('warning', resolve))).toMatchObject({ code: 'spool_folder' });
     await expect(client({ stateFolder: join(folder, 'file') }).record('x')).rejects.toMatchObject({
       code: 'spool_folder',
     });
@@ -256,7 +258,9 @@ describe('metrics', () => {
     await one.send(Buffer.from('x'), { filename: 'x' });
     await one.send(join(folder, 'none')).catch(() => {});
     const text = one.metrics();
-    for (const [name, { type }] of Object.entries(METRICS)) expect(text).toContain(`# TYPE ${name} ${type}\n`);
+    for (const name of Object.keys(METRICS)) expect(text).toMatch(new RegExp(`# TYPE ${name} (counter|gauge)\n`));
+    expect(text).toContain('# TYPE fuselink_spool_bytes gauge\n# UNIT fuselink_spool_bytes bytes\n');
+    expect(text).toContain('# TYPE fuselink_sent_bytes counter\n');
     expect(text).toContain('fuselink_transfers_total 2\n');
     expect(text).toContain('fuselink_sent_bytes_total 5\n');
     expect(text).toContain('fuselink_readings_total{lane="1"} 1\n');

@@ -1,23 +1,17 @@
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
-import type { ReadingsOptions, ReadingValue, RecordOptions, RecordResult } from '../api.ts';
-import { FuselinkError } from '../errors.ts';
+import type { ClientEvents, ReadingsOptions, ReadingValue, RecordOptions, RecordResult } from '../api.ts';
+import { FuselinkError, optionInvalid } from '../errors.ts';
 import type { GaugeSample } from '../metrics.ts';
 import type { JobHooks, Uploader } from '../send/uploader.ts';
 import type { OpenSpoolOptions, Spool } from '../spool/index.ts';
 import { DEFAULT_LANES, openSpool, SpoolError } from '../spool/index.ts';
 import { encodeReading } from './encode.ts';
-import type { ForwarderOptions } from './forwarder.ts';
 import { Forwarder } from './forwarder.ts';
+import { checkReadings } from './settings.ts';
 
-const DEFAULTS = {
-  countMax: 1000,
-  bytesMax: 262_144,
-  ageMsMax: 60_000,
-  /** Merged, gzipped and sent from memory: two of these and the runtime stay below 64 MB. */
-  mergeBytesMax: 4_194_304,
-  ttlSeconds: 604_800,
-};
+/** Readings wait for their reader as long as they can. */
+const TTL_SECONDS_DEFAULT = 604_800;
 
 export interface RecorderOptions {
   readings: ReadingsOptions;
@@ -25,29 +19,24 @@ export interface RecorderOptions {
   device: string;
   uploader: Uploader;
   hooksFor(filename: string): JobHooks;
-  sent: ForwarderOptions['sent'];
+  sent(batch: ClientEvents['batch'][0]): void;
   warn(code: string, detail: string): void;
   dropped(lane: number, reason: string, readings: number): void;
 }
 
 export interface Recorder {
   record(value: ReadingValue, options: RecordOptions): Promise<RecordResult>;
-  flush(): Promise<void>;
+  /** Rejects with `aborted` when the signal says so; what was recorded goes on being sent. */
+  flush(signal?: AbortSignal): Promise<void>;
   gauges(): GaugeSample[];
   close(): Promise<void>;
-}
-
-function checked(name: string, value: number | undefined, otherwise: number): number {
-  const found = value ?? otherwise;
-  if (Number.isSafeInteger(found) && found >= 1) return found;
-  throw new FuselinkError('option_invalid', `readings.${name} is expected as a whole number from 1 on, got ${found}`);
 }
 
 function spoolFolder(options: RecorderOptions): string {
   const folder =
     options.readings.folder ?? (options.stateFolder === null ? undefined : join(options.stateFolder, 'spool'));
   if (folder !== undefined) return folder;
-  throw new FuselinkError('option_invalid', 'readings are kept on disk: expected readings.folder or a stateFolder');
+  throw optionInvalid('readings are kept on disk: expected readings.folder or a stateFolder');
 }
 
 /** Spool and forwarder of one client. Throws FuselinkError `spool_in_use`, `spool_folder`, `option_invalid`. */
@@ -81,14 +70,16 @@ export function openRecorder(options: RecorderOptions): Recorder {
     gzip: readings.gzip ?? true,
     csvHeader: readings.csvHeader ?? null,
     embedManifest: readings.embedManifest ?? false,
-    countMax: checked('countMax', readings.countMax, DEFAULTS.countMax),
-    bytesMax: checked('bytesMax', readings.bytesMax, DEFAULTS.bytesMax),
-    ageMsMax: checked('ageMsMax', readings.ageMsMax, DEFAULTS.ageMsMax),
-    mergeBytesMax: checked('mergeBytesMax', readings.mergeBytesMax, DEFAULTS.mergeBytesMax),
+    ...checkReadings(readings),
     recipient: readings.recipient ?? null,
-    ttlSeconds: readings.ttlSeconds ?? DEFAULTS.ttlSeconds,
+    ttlSeconds: readings.ttlSeconds ?? TTL_SECONDS_DEFAULT,
     hooksFor: options.hooksFor,
-    sent: options.sent,
+    sent(file, { link, sizeBytes, sha256 }, lane) {
+      const { id, url, state, expiresAt } = link;
+      const { filename, readings: count, note: manifest } = file;
+      const result = { id, url, state, expiresAt, filename, sizeBytes, sha256, sealed: false };
+      options.sent({ ...result, lane, readings: count, manifest });
+    },
     warn: options.warn,
     random: () => randomInt(2 ** 32) / 2 ** 32,
     after(ms, action) {
@@ -102,17 +93,26 @@ export function openRecorder(options: RecorderOptions): Recorder {
       const bytes = encodeReading(value, format);
       const lane = given.lane ?? 1;
       if (!lanes.some((one) => one.lane === lane)) {
-        throw new FuselinkError(
-          'option_invalid',
-          `lane is expected among ${lanes.map((one) => one.lane).join(', ')}, got ${lane}`,
-        );
+        throw optionInvalid(`lane is expected among ${lanes.map((one) => one.lane).join(', ')}, got ${lane}`);
       }
       const when = given.wallMs === undefined ? {} : { wallMs: given.wallMs, trust: 'estimated' as const };
       const outcome = await spool.record(bytes, { lane, ...when });
       if (outcome.kept) forwarder.recorded(lane, bytes.byteLength);
       return outcome;
     },
-    flush: () => forwarder.flush(),
+    async flush(signal) {
+      const flushed = forwarder.flush();
+      if (signal === undefined) return flushed;
+      let stop = () => {};
+      const aborted = new Promise<never>((_, reject) => {
+        stop = () => reject(new FuselinkError('aborted', 'the caller stopped waiting; readings go on being sent'));
+        if (signal.aborted) stop();
+        else signal.addEventListener('abort', stop, { once: true });
+      });
+      // Whichever loses the race must not count as unhandled.
+      flushed.catch(() => {});
+      return Promise.race([flushed, aborted]).finally(() => signal.removeEventListener('abort', stop));
+    },
     gauges() {
       const stats = spool.stats();
       const samples: GaugeSample[] = [];

@@ -1,6 +1,6 @@
 import type { ClaimAnswer } from '#sdk/protocol';
 import { HEADER_CLAIM } from '#sdk/protocol';
-import { FuselinkError } from '../errors.ts';
+import { FuselinkError, optionInvalid } from '../errors.ts';
 import type { HttpAnswer, HttpStream, Transport } from '../http/transport.ts';
 import { jsonObject, problemOf, retryAfterMs, wholeNumber } from '../send/answer.ts';
 
@@ -10,14 +10,20 @@ export function parseLink(text: string): URL {
   try {
     url = new URL(text);
   } catch {
-    throw new FuselinkError('option_invalid', 'the link is expected as http(s)://host/get/…');
+    throw optionInvalid('the link is expected as http(s)://host/get/…');
   }
   const fits = (url.protocol === 'http:' || url.protocol === 'https:') && /\/get\/[^/]+\/?$/.test(url.pathname);
-  if (!fits) throw new FuselinkError('option_invalid', `the link is expected as http(s)://${url.host || 'host'}/get/…`);
+  if (!fits) throw optionInvalid(`the link is expected as http(s)://${url.host || 'host'}/get/…`);
   url.hash = '';
   url.search = '';
   url.pathname = url.pathname.replace(/\/$/, '');
   return url;
+}
+
+/** The fragment of a link (without `#`), or null. */
+export function fragmentOf(link: string): string | null {
+  const at = link.indexOf('#');
+  return at === -1 || at === link.length - 1 ? null : link.slice(at + 1);
 }
 
 function below(link: URL, verb: string): URL {

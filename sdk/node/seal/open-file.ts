@@ -4,11 +4,12 @@ import { rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { UnsealOptions } from '../api.ts';
 import { FuselinkError } from '../errors.ts';
+import { fragmentOf } from '../receive/link.ts';
 import { assertFree, settle, targetPath } from '../receive/target.ts';
 import { sourceError } from '../send/file-source.ts';
 import { loadSeal } from './library.ts';
 import type { OpenedContent } from './opening-part.ts';
-import { createUnsealing, fragmentOf } from './unsealing.ts';
+import { createUnsealing } from './unsealing.ts';
 
 export interface OpenedFile extends OpenedContent {
   /** Where the content lies now. */

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SealOptions, SendOptions, SendSource } from '../api.ts';
-import { FuselinkError } from '../errors.ts';
+import { FuselinkError, optionInvalid } from '../errors.ts';
 import { bufferSource } from '../send/buffer-source.ts';
 import { sourceError } from '../send/file-source.ts';
 import { streamSource } from '../send/stream-source.ts';
@@ -61,7 +61,7 @@ async function sealTo(
   const { to, acceptNewKeys = false } = given.seal;
   if (to === 'link') return { kind: 'link' };
   if (!Array.isArray(to) || to.length === 0) {
-    throw new FuselinkError('option_invalid', "seal.to is expected as 'link' or a list of one recipient or more");
+    throw optionInvalid("seal.to is expected as 'link' or a list of one recipient or more");
   }
   const recipients = [];
   for (const who of to as readonly string[]) {

@@ -1,5 +1,5 @@
 import type { UnsealOptions } from '../api.ts';
-import { FuselinkError } from '../errors.ts';
+import { FuselinkError, optionInvalid } from '../errors.ts';
 import type { Directory } from './directory.ts';
 import { type SealLibrary, sealError } from './library.ts';
 import { type OpeningPart, openingPart } from './opening-part.ts';
@@ -8,12 +8,6 @@ import { readKeys } from './send-sealed.ts';
 /** What opens a sealed download. */
 export interface Unsealing {
   openPart(path: string, named: (filename: string | null) => Promise<void>): Promise<OpeningPart>;
-}
-
-/** The fragment of a link (without `#`), or null. */
-export function fragmentOf(link: string): string | null {
-  const at = link.indexOf('#');
-  return at === -1 || at === link.length - 1 ? null : link.slice(at + 1);
 }
 
 /**
@@ -70,14 +64,13 @@ async function trustedSigners(
       continue;
     }
     if (directory === null) {
-      throw new FuselinkError(
-        'option_invalid',
+      throw optionInvalid(
         'signedBy is expected as keys (fuselink_verify1_…), or as device names with a client that has a server and a key',
       );
     }
     const how = { acceptNewKey: options.acceptNewKeys === true, signal, giveUpAfterMs: 60_000 };
     trusted.push(await directory.signer(who, how));
   }
-  if (trusted.length === 0) throw new FuselinkError('option_invalid', 'signedBy is expected with one signer or more');
+  if (trusted.length === 0) throw optionInvalid('signedBy is expected with one signer or more');
   return trusted;
 }

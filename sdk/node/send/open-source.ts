@@ -7,7 +7,7 @@ import { bufferSource } from './buffer-source.ts';
 import type { FileSource } from './file-source.ts';
 import { fileSource, sourceError } from './file-source.ts';
 import type { Source } from './source.ts';
-import { streamSource } from './stream-source.ts';
+import type { ByteStream } from './stream-source.ts';
 
 export interface OpenedSource {
   source: Source;
@@ -19,6 +19,11 @@ export interface OpenedSource {
   sealed?: { name: string | null; fragment(): string | null };
 }
 
+async function stream(from: ByteStream, oneShotBytesMax: number): Promise<Source> {
+  const { streamSource } = await import('./stream-source.ts');
+  return streamSource(from, oneShotBytesMax);
+}
+
 /** Take what a caller gave as something to send. Pipes and devices named by path are read as streams. */
 export async function openSource(from: SendSource, oneShotBytesMax: number): Promise<OpenedSource> {
   if (typeof from === 'string' || from instanceof URL) {
@@ -27,14 +32,14 @@ export async function openSource(from: SendSource, oneShotBytesMax: number): Pro
       throw sourceError(error, path);
     });
     if (!found.isFile() && !found.isDirectory()) {
-      return { source: await streamSource(createReadStream(path), oneShotBytesMax), name: basename(path), file: null };
+      return { source: await stream(createReadStream(path), oneShotBytesMax), name: basename(path), file: null };
     }
     const source = await fileSource(path);
     return { source, name: basename(path), file: { path: await realpath(path), source } };
   }
   if (from instanceof Uint8Array) return { source: bufferSource(from), name: null, file: null };
   if (typeof from === 'object' && from !== null && Symbol.asyncIterator in from) {
-    return { source: await streamSource(from, oneShotBytesMax), name: null, file: null };
+    return { source: await stream(from, oneShotBytesMax), name: null, file: null };
   }
   throw new TypeError(`expected a path, bytes or a stream to send, got ${from === null ? 'null' : typeof from}`);
 }

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { idempotencyKey } from '#sdk/core';
 import { FILE_BYTES_MAX, TTL_SECONDS_MAX, TTL_SECONDS_MIN } from '#sdk/protocol';
-import type { SendOptions, SendResult, SendSource } from '../api.ts';
-import { FuselinkError } from '../errors.ts';
+import type { SealOptions, SendOptions, SendResult, SendSource } from '../api.ts';
+import { FuselinkError, optionInvalid } from '../errors.ts';
 import type { RecordStore } from '../record-store.ts';
 import { currentBoot } from '../record-store.ts';
 import type { OpenedSource } from './open-source.ts';
@@ -27,22 +27,20 @@ export interface SenderOptions {
   warn(code: string, detail: string): void;
   hooksFor(filename: string, options: SendOptions): JobHooks;
   /** Opens a source that is sealed as it is sent. */
-  openSealed(from: SendSource, given: SendOptions): Promise<OpenedSource>;
-}
-
-function invalid(message: string): FuselinkError {
-  return new FuselinkError('option_invalid', message);
+  openSealed(from: SendSource, given: SendOptions & { seal: SealOptions }): Promise<OpenedSource>;
 }
 
 /** The caller's options, checked here because a refusal by the server would cost the whole file first. */
 function transferOptions(given: SendOptions, name: string | null): TransferOptions {
   const ttl = given.ttlSeconds ?? null;
   if (ttl !== null && (!Number.isInteger(ttl) || ttl < TTL_SECONDS_MIN || ttl > TTL_SECONDS_MAX)) {
-    throw invalid(`ttlSeconds is expected as a whole number from ${TTL_SECONDS_MIN} to ${TTL_SECONDS_MAX}, got ${ttl}`);
+    throw optionInvalid(
+      `ttlSeconds is expected as a whole number from ${TTL_SECONDS_MIN} to ${TTL_SECONDS_MAX}, got ${ttl}`,
+    );
   }
   const lane = given.lane ?? LANE_DEFAULT;
   if (!Number.isInteger(lane) || lane < 0 || lane > LANE_MAX)
-    throw invalid(`lane is expected from 0 to 9, got ${lane}`);
+    throw optionInvalid(`lane is expected from 0 to 9, got ${lane}`);
   return {
     filename: given.filename ?? name ?? 'data.bin',
     contentType: given.contentType ?? 'application/octet-stream',
@@ -153,8 +151,11 @@ export function createSender(options: SenderOptions): {
         await records.prune(Date.now());
       }
       transferOptions(given, null);
-      const sealed = given.seal !== undefined;
-      const opened = await (sealed ? options.openSealed(from, given) : openSource(from, options.oneShotBytesMax));
+      const { seal } = given;
+      const sealed = seal !== undefined;
+      const opened = await (sealed
+        ? options.openSealed(from, { ...given, seal })
+        : openSource(from, options.oneShotBytesMax));
       if (opened.source.sizeBytes !== null && opened.source.sizeBytes > FILE_BYTES_MAX) await opened.source.close();
       else return run(opened, transferOptions(sealed ? withoutPrivate(given) : given, opened.name), given);
       const has = `this one has ${opened.source.sizeBytes}`;

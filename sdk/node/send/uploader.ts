@@ -75,6 +75,9 @@ interface Running {
   reject(error: FuselinkError): void;
 }
 
+/** An event of the machine, but for when it happened and for the chance it is given. */
+type Happening = UploadEvent extends infer E ? (E extends UploadEvent ? Omit<E, 'nowMs' | 'random'> : never) : never;
+
 const MANTISSA = 2 ** 32;
 
 /** Performs what `stepUploader` asks for, with node:http, files and timers. Holds no rules of its own. */
@@ -103,7 +106,7 @@ export class Uploader {
     hooks: JobHooks,
     signal?: AbortSignal,
   ): Promise<Finished> {
-    const cancel = () => this.dispatch({ type: 'cancel', job: spec.id, nowMs: this.#nowMs() });
+    const cancel = () => this.dispatch({ type: 'cancel', job: spec.id });
     const outcome = new Promise<Finished>((resolve, reject) => {
       if (signal?.aborted || this.#closed) {
         reject(new FuselinkError('aborted', 'the caller stopped it', { resumable: true }));
@@ -121,7 +124,7 @@ export class Uploader {
         reject,
       });
       signal?.addEventListener('abort', cancel, { once: true });
-      this.dispatch({ type: 'submit', spec, nowMs: this.#nowMs() });
+      this.dispatch({ type: 'submit', spec });
     });
     return outcome.finally(async () => {
       signal?.removeEventListener('abort', cancel);
@@ -131,24 +134,25 @@ export class Uploader {
   }
 
   /** Feed one event to the machine; for what only the surroundings know (`credentials`, `outage-ended`). */
-  dispatch(event: UploadEvent): void {
-    const { state, effects } = stepUploader(this.#state, event);
+  dispatch(event: Happening): void {
+    const now = { nowMs: this.#nowMs(), random: this.#random() };
+    const { state, effects } = stepUploader(this.#state, { ...event, ...now } as UploadEvent);
     this.#state = state;
     for (const effect of effects) this.#perform(effect);
   }
 
   credentialsChanged(): void {
-    this.dispatch({ type: 'credentials', nowMs: this.#nowMs() });
+    this.dispatch({ type: 'credentials' });
   }
 
   outageEnded(): void {
-    this.dispatch({ type: 'outage-ended', nowMs: this.#nowMs(), random: this.#random() });
+    this.dispatch({ type: 'outage-ended' });
   }
 
   /** Stop every job as resumable. */
   close(): void {
     this.#closed = true;
-    for (const id of [...this.#jobs.keys()]) this.dispatch({ type: 'cancel', job: id, nowMs: this.#nowMs() });
+    for (const id of [...this.#jobs.keys()]) this.dispatch({ type: 'cancel', job: id });
     this.#stopTimer?.();
   }
 
@@ -221,7 +225,7 @@ export class Uploader {
     // Never early: a timer that fires in the same millisecond would only ask again.
     const waitMs = Math.min(Math.max(0, atMs - this.#nowMs()) + 1, 2_147_483_647);
     const after = this.#options.after ?? systemAfter;
-    this.#stopTimer = after(waitMs, () => this.dispatch({ type: 'tick', nowMs: this.#nowMs() }));
+    this.#stopTimer = after(waitMs, () => this.dispatch({ type: 'tick' }));
   }
 
   #sourceFailed(running: Running, error: unknown): void {
@@ -235,7 +239,7 @@ export class Uploader {
     const known = error instanceof FuselinkError ? error : null;
     const detail = error instanceof Error ? error.message : String(error);
     const code = known?.code ?? 'source_unreadable';
-    this.dispatch({ type: 'source-failed', job: running.spec.id, code, detail, nowMs: this.#nowMs() });
+    this.dispatch({ type: 'source-failed', job: running.spec.id, code, detail });
   }
 
   async #request(running: Running, effect: RequestEffect): Promise<void> {
@@ -249,8 +253,7 @@ export class Uploader {
       const facts = readAnswer(effect.kind, answer);
       const sent = await this.#report(running, effect, facts.link !== null, found.sizeBytes);
       if (controller.signal.aborted) return;
-      const when = { nowMs: this.#nowMs(), random: this.#random() };
-      this.dispatch({ type: 'answer', request: effect.request, ...when, ...facts, sent });
+      this.dispatch({ type: 'answer', request: effect.request, ...facts, sent });
     } catch (error) {
       if (!controller.signal.aborted) this.#failed(running, effect, error, found.sizeBytes);
     } finally {
@@ -263,7 +266,7 @@ export class Uploader {
     if (known !== null && known.code === 'source_changed') {
       const job = running.spec.id;
       void running.source.changedTo().then(
-        (now) => this.dispatch({ type: 'source-changed', job, sizeBytes: now ?? 0, nowMs: this.#nowMs() }),
+        (now) => this.dispatch({ type: 'source-changed', job, sizeBytes: now ?? 0 }),
         (cause: unknown) => this.#sourceFailed(running, cause),
       );
       return;
@@ -273,9 +276,8 @@ export class Uploader {
       return;
     }
     const permanent = known.code === 'tls_untrusted' || known.code === 'proxy_refused' || known.code === 'key_missing';
-    const when = { nowMs: this.#nowMs(), random: this.#random() };
     const what = { code: known.code, detail: known.message, permanent, sizeBytes };
-    this.dispatch({ type: 'lost', request: effect.request, ...when, ...what });
+    this.dispatch({ type: 'lost', request: effect.request, ...what });
   }
 
   /** The request to make, or null when the source turned out to have changed. */
@@ -301,7 +303,7 @@ export class Uploader {
     const changed = await source.changedTo();
     if (changed !== null) {
       const job = running.spec.id;
-      this.dispatch({ type: 'source-changed', job, sizeBytes: changed, nowMs: this.#nowMs() });
+      this.dispatch({ type: 'source-changed', job, sizeBytes: changed });
       return null;
     }
     const ready = await source.prepare(effect.offsetBytes, effect.bytesMax);
