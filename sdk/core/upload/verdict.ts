@@ -35,14 +35,6 @@ function judgeRemoval(answer: AnswerEvent): Verdict {
 
 function judgeByCode(kind: RequestKind, code: string, tus: boolean): Verdict | null {
   switch (code) {
-    case 'key_unknown':
-    case 'key_not_yet_valid':
-    case 'key_revoked':
-    case 'credentials_missing':
-    case 'credentials_malformed':
-    case 'token_invalid':
-    case 'token_expired':
-      return 'refused';
     case 'upload_limit_exceeded':
       return 'hold';
     case 'too_many_in_flight':
@@ -85,6 +77,8 @@ export function judge(kind: RequestKind, answer: AnswerEvent): Verdict {
   if (answer.code !== null) {
     const known = judgeByCode(kind, answer.code, tus);
     if (known !== null) return known;
+    // Whatever is wrong with the credential, its signature or its nonce: no 401 is about the file.
+    if (status === 401) return 'refused';
     return status >= 500 || status === 429 ? 'retry' : 'final';
   }
   if (status === 413) return 'smaller';
