@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RotationEvent, type RotationState, type SlotKey, stepRotation, unbootedRotation } from '#sdk/core';
-import { INTERPRETERS, type Interpreter, literal } from './testing/interpreters.ts';
+import { type Interpreter, literal, onEachInterpreter } from './testing/interpreters.ts';
 
 /** Chances that repeat for a seed. */
 function chances(seed: number): (below: number) => number {
@@ -85,34 +85,32 @@ function effectWords(effect: ReturnType<typeof stepRotation>['effects'][number])
   }
 }
 
-describe.each(INTERPRETERS)('the rotation agent in $name', ({ missing, open }) => {
+onEachInterpreter('the rotation agent beside the one of sdk/core', (open) => {
   let python: Interpreter;
 
-  describe.skipIf(missing !== null)(missing ?? 'beside the one of sdk/core', () => {
-    beforeAll(async () => {
-      python = await open();
-    });
-    afterAll(() => python.close());
-
-    test.each(Array.from({ length: 20 }, (_, index) => index + 1))(
-      'seed %i: 200 events of every kind, repeats and nonsense among them → the same states and effects',
-      async (seed) => {
-        const events = walk(seed, 200);
-        let state = unbootedRotation();
-        const expected = events.map((event) => {
-          const step = stepRotation(state, event);
-          state = step.state;
-          return [stateWords(state), step.effects.map(effectWords)];
-        });
-        const given = events.map((event) => ({
-          ...event,
-          ...('slots' in event ? { slots: event.slots.map(asTuple) } : {}),
-        }));
-        const seen = JSON.parse(await python.run(`print(testkit.show(testkit.walked(${literal(given)})))`));
-        for (const [index, event] of events.entries()) {
-          expect(seen[index], `seed ${seed}, event ${index}: ${JSON.stringify(event)}`).toEqual(expected[index]);
-        }
-      },
-    );
+  beforeAll(async () => {
+    python = await open();
   });
+  afterAll(() => python.close());
+
+  test.each(Array.from({ length: 20 }, (_, index) => index + 1))(
+    'seed %i: 200 events of every kind, repeats and nonsense among them → the same states and effects',
+    async (seed) => {
+      const events = walk(seed, 200);
+      let state = unbootedRotation();
+      const expected = events.map((event) => {
+        const step = stepRotation(state, event);
+        state = step.state;
+        return [stateWords(state), step.effects.map(effectWords)];
+      });
+      const given = events.map((event) => ({
+        ...event,
+        ...('slots' in event ? { slots: event.slots.map(asTuple) } : {}),
+      }));
+      const seen = JSON.parse(await python.run(`print(testkit.show(testkit.walked(${literal(given)})))`));
+      for (const [index, event] of events.entries()) {
+        expect(seen[index], `seed ${seed}, event ${index}: ${JSON.stringify(event)}`).toEqual(expected[index]);
+      }
+    },
+  );
 });

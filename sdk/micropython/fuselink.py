@@ -1007,7 +1007,8 @@ class Wire:
         """One request and its answer. `body`: bytes, or a function that gives pieces, `length` bytes in all. Throws Lost."""
         if self._stream and self._clock.ms() - self._used_at > self.IDLE_MS_MAX:
             self.close()
-        reused = self._stream is not None
+        # The server may have closed it meanwhile. More than one piece is not sent twice on suspicion.
+        reused = self._stream is not None and not (callable(body) and length > PIECE_BYTES)
         try:
             return self._attempt(method, path, headers, body, length)
         except Lost:
@@ -1405,6 +1406,8 @@ class Upload:
     def run(self):
         """The answer's link and digest. Throws FuselinkError."""
         while True:
+            if self.next in ("one-shot", "create") and self.client.hold_until > self.not_before:
+                self.not_before = self.progress_at = self.client.hold_until
             self.client.wait_until(self.not_before)
             try:
                 answer, digest = self._request()
@@ -1489,20 +1492,20 @@ class Upload:
         headers = answer.headers
         if self.next == "one-shot":
             body = answer.json()
-            if not isinstance(body.get("id"), str) or not isinstance(body.get("size"), int):
+            proven = isinstance(body.get("size"), int) and isinstance(body.get("sha256"), str)
+            # Without a link it is the repeat of an upload that was read already: its receipt.
+            if not isinstance(body.get("id"), str) or "url" not in body or not (proven or body["url"] is None):
                 return None
             return {name: body.get(name) for name in ("id", "url", "expires_at", "size", "sha256")}
         if self.next not in ("probe", "patch") or "fuselink-id" not in headers:
             return None
-        at = headers.get("repr-digest", "").find("sha-256=:")
-        coded = headers.get("repr-digest", "")[at + 9 :].split(":")[0]
         seconds = http_seconds(headers.get("expires", ""))
         return {
             "id": headers["fuselink-id"],
             "url": headers.get("fuselink-url"),
             "expires_at": None if seconds is None else _rfc3339(seconds),
             "size": answer.number("upload-length") if "upload-length" in headers else answer.number("upload-offset"),
-            "sha256": hexed(binascii.a2b_base64(coded)) if at >= 0 else None,
+            "sha256": _digest_of(headers.get("repr-digest", "")),
         }
 
     def _accepted(self, answer, link, found, offset, digest):
@@ -1548,11 +1551,13 @@ class Upload:
                 digest = source.digest()
             except SourceChanged:
                 digest = None
-        if source.changed() or link["size"] != source.size or (link["sha256"] or "").lower() != digest:
+        size, stored = link["size"], link["sha256"]
+        differs = (size is not None and size != source.size) or (stored is not None and stored.lower() != digest)
+        if source.changed() or differs:
             self.transfer = link["id"]
             return self._restart("source_changed" if source.changed() else "digest_mismatch")
         done = dict(link)
-        done["sha256"] = digest
+        done["size"], done["sha256"] = source.size, digest
         done["filename"] = self.options["filename"]
         return done
 
@@ -1673,6 +1678,15 @@ class Upload:
         # What could not be removed expires by itself.
         self.location = self.transfer = None
         self._restart(self.after_removal)
+
+
+def _digest_of(field):
+    """[RFC 9530] SHA-256 of a `Repr-Digest` as hex, or None."""
+    at = field.find("sha-256=:")
+    try:
+        return hexed(binascii.a2b_base64(field[at + 9 :].split(":")[0].encode())) if at >= 0 else None
+    except ValueError:
+        return None
 
 
 def _rfc3339(seconds):
@@ -1875,7 +1889,7 @@ class Queue:
         self._folder = self._files.folder
         self._bytes_max = bytes_max
         self._batch_bytes = batch_bytes
-        self.dropped = self.damaged = 0
+        self.damaged = 0
 
     def _sealed(self):
         return sorted(name for name in os.listdir(self._folder) if name.endswith(".batch"))
@@ -1905,11 +1919,12 @@ class Queue:
                 raise FuselinkError("reading_too_large", "expected a reading of at most %d bytes" % self._batch_bytes)
             with _open_to_append(self._folder + "/" + self.OPEN) as file:
                 # A line that a cut left without its end must not take this one with it.
-                file.write(data if file.tell() == 0 else b"\n" + data)
+                file.write(b"\n" + data if file.seek(0, 2) else data)
                 _sync_file(file)
                 size = file.tell()
             if size >= self._batch_bytes:
                 self._seal()
+                self._drop_oldest()
             return sequence
         finally:
             _unlock(lock)
@@ -1934,23 +1949,28 @@ class Queue:
             # The number first: after a cut between the two it is at worst written again.
             counts = self._counts()
             counts["next"] = entries[-1][1] + 1
-            self._drop_oldest(counts)
             self._files.write("counts", json.dumps(counts).encode())
             name = "%010d-%s.batch" % (entries[0][1], hexed(self._client.random(16)))
             os.rename(self._folder + "/" + self.OPEN, self._folder + "/" + name)
         else:
             self._files.remove(self.OPEN)
 
-    def _drop_oldest(self, counts):
+    def _drop_oldest(self):
+        """Makes room for the next batch; what is lost by it is counted, over boots too."""
         names = self._sealed()
         sizes = [os.stat(self._folder + "/" + name)[6] for name in names]
         while names and sum(sizes) > self._bytes_max - self._batch_bytes:
             lost = len(self._entries(names[0]))
+            counts = self._counts()
+            counts["dropped"] += lost
+            self._files.write("counts", json.dumps(counts).encode())
             self._files.remove(names.pop(0))
             sizes.pop(0)
-            counts["dropped"] += lost
-            self.dropped += lost
             self._client.tell("the queue is full: %d readings were dropped" % lost)
+
+    def dropped(self):
+        """Readings lost for want of room since the queue was made."""
+        return self._counts()["dropped"]
 
     def flush(self, **options):
         """Sends everything recorded before; returns the transfers. What cannot be sent now stays."""

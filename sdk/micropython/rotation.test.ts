@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { DeviceId } from '../../server/domain/ids.ts';
 import { type Kit, startKit, type TestAccount } from '../../server/testing/server-kit.ts';
 import { operatorOf } from '../../server/usecases/account/create-account.ts';
@@ -6,7 +6,7 @@ import type { Caller } from '../../server/usecases/caller.ts';
 import { enrolDevice } from '../../server/usecases/device/enrol-device.ts';
 import { lookAtRotation, type OperatorOrder, orderRotation } from '../../server/usecases/rotation/operate.ts';
 import { tellStory } from '../../server/usecases/rotation/story.ts';
-import { INTERPRETERS, type Interpreter, literal } from './testing/interpreters.ts';
+import { type Interpreter, literal, onEachInterpreter } from './testing/interpreters.ts';
 
 let kit: Kit;
 let account: TestAccount;
@@ -23,7 +23,7 @@ afterAll(() => kit.stop());
 /** Two rotations write the slots so often: a candidate beside its base, then the proven one over it, twice. */
 const SLOT_WRITES = 4;
 
-describe.each(INTERPRETERS)('rotation on $name', ({ missing, open }) => {
+onEachInterpreter('rotation at a real server', (open) => {
   let python: Interpreter;
   const value = async (expression: string) => JSON.parse(await python.run(`print(testkit.show(${expression}))`));
 
@@ -53,58 +53,57 @@ describe.each(INTERPRETERS)('rotation on $name', ({ missing, open }) => {
     };
   }
 
-  describe.skipIf(missing !== null)(missing ?? 'at a real server', () => {
-    beforeAll(async () => {
-      python = await open();
-    });
-    afterAll(() => python.close());
+  beforeAll(async () => {
+    python = await open();
+  });
+  afterAll(() => python.close());
 
-    const cuts = (['self', 'offer'] as const).flatMap((source) =>
-      Array.from({ length: SLOT_WRITES }, (_, index) =>
-        (['before', 'torn', 'after'] as const).map((how) => ({ source, write: index + 1, how })),
-      ).flat(),
-    );
+  const cuts = (['self', 'offer'] as const).flatMap((source) =>
+    Array.from({ length: SLOT_WRITES }, (_, index) =>
+      (['before', 'torn', 'after'] as const).map((how) => ({ source, write: index + 1, how })),
+    ).flat(),
+  );
 
-    test.each(cuts)(
-      '$source: two rotations, power cut $how slot write $write → settled on the newest key, nothing alarmed',
-      async ({ source, write, how }) => {
-        const device = await enrol();
-        await python.run(`store.at, store.how = ${write}, ${literal(how)}`);
-        for (const generation of [2, 3]) {
-          await device.order({ verb: 'rotate', plan: { source, soakMs: 0 } });
-          const state = await device.settle();
-          // What a device minted and lost it mints again under the same generation; the server's own gets the next one.
-          const { active, generation: newest } = await device.look();
-          expect([state.base[0], state.base[2]]).toEqual([newest, active]);
-          expect(newest - generation).toBeLessThanOrEqual(source === 'offer' ? 1 : 0);
-        }
-        const { boots } = await value('device.state()');
-        expect(boots).toBe(2);
-        expect((await device.story()).filter((action) => action.includes('alarm'))).toEqual([]);
-        expect((await kit.call('GET', '/v1/device', { apiKey: device.key })).json.code).toBe('key_revoked');
-      },
-    );
-
-    test('slot writes: two whole rotations → as many as are cut above', async () => {
+  test.each(cuts)(
+    '$source: two rotations, power cut $how slot write $write → settled on the newest key, nothing alarmed',
+    async ({ source, write, how }) => {
       const device = await enrol();
-      for (let i = 0; i < 2; i++) {
-        await device.order({ verb: 'rotate', plan: { soakMs: 0 } });
-        await device.settle();
+      await python.run(`store.at, store.how = ${write}, ${literal(how)}`);
+      for (const generation of [2, 3]) {
+        await device.order({ verb: 'rotate', plan: { source, soakMs: 0 } });
+        const state = await device.settle();
+        // What a device minted and lost it mints again under the same generation; the server's own gets the next one.
+        const { active, generation: newest } = await device.look();
+        expect([state.base[0], state.base[2]]).toEqual([newest, active]);
+        expect(newest - generation).toBeLessThanOrEqual(source === 'offer' ? 1 : 0);
       }
-      expect(await value('store.slot_writes')).toBe(SLOT_WRITES);
-    });
-
-    test('quarantine: proves itself with its recovery secret → a new key, without an operator', async () => {
-      const device = await enrol();
-      await device.order({ verb: 'quarantine', reason: 'test' });
-      const state = await device.settle();
-      expect(state.base[2]).toBe((await device.look()).active);
+      const { boots } = await value('device.state()');
+      expect(boots).toBe(2);
       expect((await device.story()).filter((action) => action.includes('alarm'))).toEqual([]);
-    });
+      expect((await kit.call('GET', '/v1/device', { apiKey: device.key })).json.code).toBe('key_revoked');
+    },
+  );
 
-    test('revoked by nobody who may say so: a 401 without a name, over a line nobody vouches for → both keys stay', async () => {
-      await enrol();
-      await python.run(`
+  test('slot writes: two whole rotations → as many as are cut above', async () => {
+    const device = await enrol();
+    for (let i = 0; i < 2; i++) {
+      await device.order({ verb: 'rotate', plan: { soakMs: 0 } });
+      await device.settle();
+    }
+    expect(await value('store.slot_writes')).toBe(SLOT_WRITES);
+  });
+
+  test('quarantine: proves itself with its recovery secret → a new key, without an operator', async () => {
+    const device = await enrol();
+    await device.order({ verb: 'quarantine', reason: 'test' });
+    const state = await device.settle();
+    expect(state.base[2]).toBe((await device.look()).active);
+    expect((await device.story()).filter((action) => action.includes('alarm'))).toEqual([]);
+  });
+
+  test('revoked by nobody who may say so: a 401 without a name, over a line nobody vouches for → both keys stay', async () => {
+    await enrol();
+    await python.run(`
 client = testkit.client(${literal(kit.url)}, store=store)
 client._private = False
 before = dict(store.blobs)
@@ -116,25 +115,22 @@ page = fuselink.Answer(401, {"fuselink-rotation": ""}, b"<html>log in</html>")
 client.rotation.heard(unnamed, client.rotation.agent.base[2], "commit")
 client.rotation.heard(page, client.rotation.agent.base[2], "commit")
 `);
-      expect(
-        await value(
-          '[client.rotation.agent.phase, client.rotation.key().fingerprint == client.rotation.agent.base[2]]',
-        ),
-      ).toEqual(['SETTLED', true]);
-      expect(await value('before["slot0"] == store.blobs["slot0"] and before["slot1"] == store.blobs["slot1"]')).toBe(
-        true,
-      );
-    });
+    expect(
+      await value('[client.rotation.agent.phase, client.rotation.key().fingerprint == client.rotation.agent.base[2]]'),
+    ).toEqual(['SETTLED', true]);
+    expect(await value('before["slot0"] == store.blobs["slot0"] and before["slot1"] == store.blobs["slot1"]')).toBe(
+      true,
+    );
+  });
 
-    test('both keys revoked by the server: kept, what is to be sent is refused as "later", nothing is erased', async () => {
-      const device = await enrol();
-      await value('device.live(1)');
-      await device.order({ verb: 'lose', reason: 'test' });
-      await value('device.live(3)');
-      expect((await value('device.state()')).phase).toBe('LIMBO');
-      const refused = JSON.parse(await python.run('print(testkit.attempt(lambda: device.client.send(b"x")))'));
-      expect([refused.code, refused.resumable]).toEqual(['credentials_refused', true]);
-      expect(await value('[len(store.read("slot0")), len(store.read("slot1"))]')).toEqual([60, 60]);
-    });
+  test('both keys revoked by the server: kept, what is to be sent is refused as "later", nothing is erased', async () => {
+    const device = await enrol();
+    await value('device.live(1)');
+    await device.order({ verb: 'lose', reason: 'test' });
+    await value('device.live(3)');
+    expect((await value('device.state()')).phase).toBe('LIMBO');
+    const refused = JSON.parse(await python.run('print(testkit.attempt(lambda: device.client.send(b"x")))'));
+    expect([refused.code, refused.resumable]).toEqual(['credentials_refused', true]);
+    expect(await value('[len(store.read("slot0")), len(store.read("slot1"))]')).toEqual([60, 60]);
   });
 });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { MessageChannel, Worker } from 'node:worker_threads';
+import { describe } from 'vitest';
 import { BoardSockets } from './board-sockets.ts';
 
 const HERE = import.meta.dirname;
@@ -106,7 +107,22 @@ export const INTERPRETERS: KnownInterpreter[] = [
     : [{ name: 'MicroPython (unix)', micro: true, missing: null, open: () => openProcess(unixPort) }]),
 ];
 
+/** The suite under every interpreter; where one is missing it is skipped, and its title says why and how to get it. */
+export function onEachInterpreter(title: string, suite: (open: () => Promise<Interpreter>) => void): void {
+  for (const { name, missing, open } of INTERPRETERS) {
+    const why = missing === null ? '' : ` (${missing})`;
+    describe.skipIf(missing !== null)(`${title} (${name})${why}`, () => suite(open));
+  }
+}
+
 /** A Python expression for any JSON value. */
 export function literal(value: unknown): string {
   return `testkit.json.loads(${JSON.stringify(JSON.stringify(value))})`;
+}
+
+/** What `testkit.content(count)` makes. */
+export function content(count: number): Buffer {
+  const bytes = Buffer.alloc(count);
+  for (let i = 0; i < count; i++) bytes[i] = (i * 31 + (i >> 8) * 7) & 255;
+  return bytes;
 }

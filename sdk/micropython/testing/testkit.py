@@ -176,3 +176,56 @@ def walked(events):
         state = [agent.phase, agent.base, agent.candidate, agent.mirrored, agent.turn, agent.base_refused, agent.recovery]
         seen.append([state + [agent.highest_generation, agent.writing, agent.failures], effects])
     return seen
+
+
+def content(count):
+    """The bytes that the test's own side makes as well."""
+    return bytes((i * 31 + (i >> 8) * 7) & 255 for i in range(count))
+
+
+def scratch_folder(name):
+    """An empty folder for this run alone."""
+    if _board:
+        base = ""
+    elif hasattr(os, "getpid"):
+        import tempfile
+
+        base = tempfile.mkdtemp(prefix="fuselink-python-")
+    else:
+        base = "/tmp/fuselink-" + fuselink.hexed(os.urandom(8))
+        os.mkdir(base)
+    folder = base + "/" + name
+    if name not in os.listdir(base or "/"):
+        os.mkdir(folder)
+        if hasattr(os, "chmod"):
+            os.chmod(folder, 0o700)
+    return folder
+
+
+_folder = None
+
+
+def scratch(name, data):
+    """A file with these bytes; its path. The same name again is the same path."""
+    global _folder
+    _folder = _folder or scratch_folder("files")
+    with open(_folder + "/" + name, "wb") as file:
+        file.write(data)
+    return _folder + "/" + name
+
+
+def tear(path):
+    """What a cut in the middle of a line leaves behind it."""
+    with open(path, "ab") as file:
+        file.write(b"\n0badc0de 1 99 5")
+
+
+class Pipe:
+    """What can only be read, once, and a little at a time."""
+
+    def __init__(self, data):
+        self._data = data
+
+    def read(self, count):
+        piece, self._data = self._data[: min(count, 1000)], self._data[min(count, 1000) :]
+        return piece
