@@ -878,6 +878,9 @@ class Answer:
         self.status = status
         self.headers = headers
         self.body = body
+        # Signed by the server for this very request; and the path of the link that came wrapped with it.
+        self.signed = False
+        self.link = None
 
     def json(self):
         """The JSON object of the body, or {} for everything else (a captive portal's page, nothing, a list)."""
@@ -1183,11 +1186,68 @@ def _lost(error):
     return Lost("not_fuselink", "what came is not an HTTP answer")
 
 
+# --- signed requests ----------------------------------------------------------------------------------------------
+
+# sdk/SIGNED.md; test/conformance/vectors/signed-requests.json.
+SIGNED_BODY_BYTES_MAX = 65536
+SIGNED_PATCH_BYTES_MAX = 1024
+# The first is the nonce's own, the second may be lost to a race; a third time something is wrong.
+NONCE_TRIES = 3
+ANSWER_STARTS = 'fl=("signature";req;key="fl" "@status" "content-digest"'
+
+
+def device_key(key, label):
+    """One of the keys derived from D: "fuselink sign v1", "fuselink answer v1", "fuselink wrap v1", "fuselink link v1"."""
+    return hmac_sha256(hmac_sha256(key.raw, b"fuselink device v1"), label)
+
+
+def base64(data):
+    return binascii.b2a_base64(data).decode().strip()
+
+
+def content_digest(body):
+    return "sha-256=:%s:" % base64(sha256(body))
+
+
+def _mac(key, label, names, values, params):
+    base = "".join("%s: %s\n" % pair for pair in zip(names, values)) + '"@signature-params": ' + params
+    return ":%s:" % base64(hmac_sha256(device_key(key, label), base.encode()))
+
+
+def sign_request(key, device_id, nonce, method, target, headers, body):
+    """The headers to send with it, the signature last; every given one is covered."""
+    headers = [("Content-Digest", content_digest(body))] + headers
+    path, _, query = target.partition("?")
+    names = ['"@method"', '"@path"', '"@query"'] + ['"%s"' % name.lower() for name, _ in headers]
+    params = '(%s);keyid="%s:%s";alg="hmac-sha256";nonce="%s"' % (" ".join(names), device_id, key.fingerprint, nonce)
+    values = [method, path, "?" + query] + [value for _, value in headers]
+    mac = _mac(key, b"fuselink sign v1", names, values, params)
+    return headers + [("Signature-Input", "fl=" + params), ("Signature", "fl=" + mac)]
+
+
+def verified(answer, key, signature):
+    """The answer with the fields that are signed and no other, or None where it is not the server's own to this request."""
+    said, headers = answer.headers.get("signature-input", ""), answer.headers
+    if not said.startswith(ANSWER_STARTS) or headers.get("content-digest") != content_digest(answer.body):
+        return None
+    names = said[4 : said.find(")")].split(" ")
+    covered = {name[1:-1]: headers.get(name[1:-1], "") for name in names[2:]}
+    values = [signature[3:], "%03d" % answer.status] + [covered[name[1:-1]] for name in names[2:]]
+    if headers.get("signature") != "fl=" + _mac(key, b"fuselink answer v1", names, values, said[3:]):
+        return None
+    own = Answer(answer.status, covered, answer.body)
+    own.signed = True
+    wrapped = unhexed(covered.get("fuselink-wrapped-link"), 40)
+    token = unwrap_key(device_key(key, b"fuselink link v1"), wrapped) if wrapped else None
+    if token:
+        own.link = "/get/" + base64(token).rstrip("=").replace("+", "-").replace("/", "_")
+    return own
+
+
 # --- uploads ------------------------------------------------------------------------------------------------------
 
 # sdk/core/upload/verdict.ts; a test compares. Codes decide before statuses: a proxy has statuses, but not our codes.
 VERDICTS = {
-    "refused": "key_unknown key_not_yet_valid key_revoked credentials_missing credentials_malformed token_invalid token_expired",
     "hold": "upload_limit_exceeded",
     "retry": "too_many_in_flight request_timeout storage_unavailable shutting_down internal conflict transfer_leased "
     "transfer_uploading",
@@ -1213,6 +1273,9 @@ def judge(kind, status, code, proven):
         for verdict, codes in VERDICTS.items():
             if code in codes.split(" "):
                 return verdict
+        # Whatever is wrong with the credential, its signature or its nonce: no 401 is about the file.
+        if status == 401:
+            return "refused"
         return "retry" if status >= 500 or status == 429 else "final"
     if status == 413:
         return "smaller"
@@ -1496,17 +1559,22 @@ class Upload:
             # Without a link it is the repeat of an upload that was read already: its receipt.
             if not isinstance(body.get("id"), str) or "url" not in body or not (proven or body["url"] is None):
                 return None
-            return {name: body.get(name) for name in ("id", "url", "expires_at", "size", "sha256")}
+            link = {name: body.get(name) for name in ("id", "url", "expires_at", "size", "sha256")}
+            link["url"] = self._url(answer, body["url"])
+            return link
         if self.next not in ("probe", "patch") or "fuselink-id" not in headers:
             return None
         seconds = http_seconds(headers.get("expires", ""))
         return {
             "id": headers["fuselink-id"],
-            "url": headers.get("fuselink-url"),
+            "url": self._url(answer, headers.get("fuselink-url")),
             "expires_at": None if seconds is None else _rfc3339(seconds),
             "size": answer.number("upload-length") if "upload-length" in headers else answer.number("upload-offset"),
             "sha256": _digest_of(headers.get("repr-digest", "")),
         }
+
+    def _url(self, answer, said):
+        return self.client.url.rstrip("/") + answer.link if answer.link else said
 
     def _accepted(self, answer, link, found, offset, digest):
         kind = self.next
@@ -1628,7 +1696,7 @@ class Upload:
         self.may_exist = True
         if self.next == "one-shot":
             self.next = "create"
-            self.chunk = CHUNK_BYTES_MIN * 4
+            self.chunk = self.chunk or CHUNK_BYTES_MIN * 4
         elif self.next == "create" or not self._shrink():
             detail = "something before the server refuses even %d bytes at once" % CHUNK_BYTES_MIN
             raise FuselinkError("proxy_body_limit", detail, 413)
@@ -1859,8 +1927,7 @@ class Rotation:
         wrapped, generation = unhexed(offer.get("wrapped_key"), 40), offer.get("generation")
         if wrapped is None or not isinstance(generation, int):
             return
-        secret = hmac_sha256(key.raw, b"fuselink device v1")
-        raw = unwrap_key(hmac_sha256(secret, b"fuselink wrap v1"), wrapped)
+        raw = unwrap_key(device_key(key, b"fuselink wrap v1"), wrapped)
         if raw is None or Key(FORM_HEX, raw).fingerprint != offer.get("fingerprint"):
             self._client.tell("the offered key was not wrapped for this device's key; asking again")
             self.feed("failed", {})
@@ -2029,13 +2096,15 @@ class Client:
 
     `store`: where its keys are (then they rotate as the server wants), or `key`: one key as text. `ca`: PEM or DER of
     the issuer to trust. `state`: where uploads under way are remembered (default: the store). `queue`: the folder for
-    `record`. `connect(host, port, seconds)`, `random(count)`, `clock` stand in for the platform's own. `tell(text)` hears what
-    a person may want to know; no key and no link is ever in it.
+    `record`. `signed`: the key never travels, requests and answers are signed instead (for a line that no TLS protects);
+    this needs the device's id, from the store or as `device`. `connect(host, port, seconds)`, `random(count)`, `clock` stand
+    in for the platform's own. `tell(text)` hears what a person may want to know; no key and no link is ever in it.
     """
 
     def __init__(
         self, url, key=None, store=None, ca=None, state=None, queue=None, device=None, trust_plain_http=False,
         silence_seconds=30, connect=None, random=system_random, clock=None, tell=None, one_shot_bytes_max=ONE_SHOT_BYTES_MAX,
+        signed=False,
     ):  # fmt: skip
         self.clock = clock or Clock()
         self.random = random
@@ -2043,8 +2112,11 @@ class Client:
         self.url = url
         self.wire = Wire(url, ca, connect, silence_seconds, self.clock)
         self.store = state or store
-        self.one_shot_bytes_max = one_shot_bytes_max
-        self.chunk_bytes = None
+        # What is signed has to be in memory whole.
+        self.one_shot_bytes_max = min(one_shot_bytes_max, PIECE_BYTES) if signed else one_shot_bytes_max
+        self.chunk_bytes = SIGNED_PATCH_BYTES_MAX if signed else None
+        self.signed = signed
+        self._nonce = ""
         self.hold_until = 0
         # Nobody is between: TLS says so, or it is this very machine. Plain HTTP only where the caller vouches for it.
         self._private = self.wire.scheme == "https" or _is_loopback(self.wire.host) or trust_plain_http
@@ -2057,7 +2129,9 @@ class Client:
         self._tag = hexed(self.random(8))
         self._boot = self._count_boot(store or state)
         self.rotation = None if self._key else Rotation(self, store)
-        self.device = device or (self.rotation and self.rotation.device_id()) or "python"
+        self.device = (self.rotation and self.rotation.device_id()) or device or "python"
+        if signed and self.device == "python":
+            raise FuselinkError("option_invalid", "signed requests need the device's id: in the store, or as `device`")
         self.queue = Queue(self, queue) if queue else None
 
     def _count_boot(self, store):
@@ -2084,16 +2158,48 @@ class Client:
         return self._boot, self._sequence, self._tag
 
     def believes(self, answer):
-        return answer is not None and self._private
+        return answer is not None and (answer.signed if self.signed else self._private)
 
     def exchange(self, key, method, path, headers, body=None, length=0, phase=None):
         """One request under `key` (None: under no key)."""
+        if key and self.signed:
+            return self._exchange_signed(key, method, path, headers, body, phase)
         if key:
             headers = headers + [("Authorization", "Bearer " + key.text())]
             if self.rotation and self._boot:
-                said = self.position() + (phase or self.rotation.agent.phase,)
-                headers.append(("Fuselink-Device", "boot=%d;seq=%d;tag=%s;phase=%s" % said))
+                headers.append(("Fuselink-Device", self._device_field(phase)))
         return self.wire.exchange(method, self.wire.prefix + path, headers, body, length)
+
+    def _device_field(self, phase):
+        said = "boot=%d;seq=%d;tag=%s" % self.position()
+        phase = phase or (self.rotation and self.rotation.agent.phase)
+        return said + ";phase=" + phase if phase else said
+
+    def _exchange_signed(self, key, method, path, headers, body, phase):
+        if callable(body):
+            body = b"".join([bytes(piece) for piece in body()])
+        if not self._nonce:
+            self._attempt_signed(key, "GET", "/v1/device", [], None, phase)
+        for tries in range(NONCE_TRIES):
+            answer = self._attempt_signed(key, method, path, headers, body, phase)
+            if not answer.signed or answer.status != 401 or tries == NONCE_TRIES - 1:
+                return answer
+            if not (answer.problem()[0] or "").startswith("nonce_"):
+                return answer
+
+    def _attempt_signed(self, key, method, path, headers, body, phase):
+        headers = headers + [("Fuselink-Device", self._device_field(phase))]
+        headers = sign_request(key, self.device, self._nonce, method, path, headers, body or b"")
+        answer = self.wire.exchange(method, self.wire.prefix + path, headers, body)
+        nonce = answer.headers.get("fuselink-nonce", "")
+        if len(nonce) == 44:
+            # Whoever gave it: a wrong one costs another request and nothing else.
+            self._nonce = nonce
+            if self._boot == 0:
+                # Nothing durable counts the boots here; the nonce's expiry rises from one to the next.
+                coded = nonce.replace("-", "+").replace("_", "/")
+                self._boot = int.from_bytes(binascii.a2b_base64(coded.encode())[1:5], "big")
+        return verified(answer, key, headers[-1][1]) or answer
 
     def call(self, method, path, headers, body=None, length=0, request="other"):
         """A request of an upload. A 401 that only makes the agent take its other key is tried again with that, once."""
@@ -2107,9 +2213,13 @@ class Client:
             # A repeat of an earlier upload, or the end of a resumable one, proves nothing here; a status report does then.
             stored = answer.status == 201 and answer.headers.get("idempotency-replayed") != "true"
             self._hear(answer, key, "commit" if request == "upload" and stored else "other")
-            self._note_limit(answer)
             if last or answer.status != 401 or not self._other_key(key):
-                return answer
+                break
+        if self.signed and not answer.signed:
+            said = answer.problem()[0] or "status %d" % answer.status
+            raise Lost("answer_unsigned", "an answer that the server did not sign (%s)" % said)
+        self._note_limit(answer)
+        return answer
 
     def _hear(self, answer, key, request):
         if self.rotation:
@@ -2211,7 +2321,7 @@ class Client:
         key = self._key or self.rotation.key()
         answer = self.exchange(key, "GET", "/v1/device", [])
         self._hear(answer, key, "other")
-        if answer.status != 200:
+        if answer.status != 200 or not self.believes(answer):
             code, detail, _ = answer.problem()
             raise FuselinkError(code or "not_fuselink", detail, answer.status, True)
         return answer.json()

@@ -229,3 +229,9 @@ class Pipe:
     def read(self, count):
         piece, self._data = self._data[: min(count, 1000)], self._data[min(count, 1000) :]
         return piece
+
+
+def taken(answer, key, signature):
+    """What of an answer is believed: the signed fields and the link, or None."""
+    own = fuselink.verified(answer, key, signature)
+    return own and {"headers": own.headers, "link": own.link}
