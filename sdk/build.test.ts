@@ -3,6 +3,7 @@ import { builtinModules, createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { tokenizer } from 'acorn';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { run } from '../test/support/run.ts';
 import type { Built } from './build.ts';
@@ -112,9 +113,15 @@ describe('build', () => {
       for (const word of text.replace(/\/\*[\s\S]*?\*\//g, '').match(/[A-Za-z_]\w*/g) ?? []) known.add(word);
     }
     expect(MANGLED_NAMES.filter((name) => known.has(name) || name in globalThis)).toEqual([]);
-    // A property that is also named by a string is looked up by it somewhere.
+    // A property that a string names as well may be looked up by it, as the rows of the rotation's table do.
+    const spoken = new Set<string>();
     const code = await readFile(join(folder, 'sdk/cli/fuselink.mjs'), 'utf8');
-    expect(MANGLED_NAMES.filter((name) => new RegExp(`["'\`]${name}["'\`]`).test(code))).toEqual([]);
+    for (const token of tokenizer(code, { ecmaVersion: 'latest', sourceType: 'module', allowHashBang: true })) {
+      if (token.type.label !== 'string' && token.type.label !== 'template') continue;
+      for (const word of code.slice(token.start, token.end).match(/\w+/g) ?? []) spoken.add(word);
+    }
+    expect(spoken.has('useCandidate')).toBe(true);
+    expect(MANGLED_NAMES.filter((name) => spoken.has(name))).toEqual([]);
     expect(new Set(MANGLED_NAMES).size).toBe(MANGLED_NAMES.length);
   });
 
