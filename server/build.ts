@@ -1,7 +1,9 @@
 import { build } from 'esbuild';
+import { writeDashboard } from './build-dashboard.ts';
 import { writeScriptModules } from './http/pages/script-modules.ts';
 
 await writeScriptModules();
+await writeDashboard('dist/dashboard');
 
 /** Bundles the server into one file; npm packages stay outside, as they were installed. */
 await build({

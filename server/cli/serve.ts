@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { readSettings } from '../settings.ts';
 import { startServer } from '../start.ts';
+import { newSetupLinkSecret } from '../usecases/account/first-account.ts';
 
 export function serveCommand(): Command {
   return new Command('serve').description('run the relay').action(async () => {
@@ -12,12 +13,8 @@ export function serveCommand(): Command {
         `A new keyring was made: ${settings.secretFile}\nBack it up apart from the data: without it, names and recipients cannot be opened.\n`,
       );
     }
-    const accounts = await server.deps.store.count('accounts', { where: [] });
-    if (accounts.rows === 0) {
-      process.stdout.write(
-        'There is no account yet. Make the first one:\n  npm run -s fuselink-server -- account create --email you@example.com\n',
-      );
-    }
+    const secret = await newSetupLinkSecret(server.deps);
+    if (secret !== null) process.stdout.write(firstAccountText(settings.publicUrl ?? server.url, secret));
     let stopping = false;
     const stop = (signal: NodeJS.Signals) => {
       if (stopping) process.exit(1);
@@ -33,4 +30,16 @@ export function serveCommand(): Command {
     };
     process.on('SIGTERM', stop).on('SIGINT', stop);
   });
+}
+
+/** The secret stands behind the #, which browsers keep to themselves: no log of a proxy has it. */
+function firstAccountText(url: string, secret: string): string {
+  const here = url.replace(/\/\/(0\.0\.0\.0|\[::\])(?=[:/]|$)/, '//127.0.0.1');
+  return [
+    'There is no account yet. Make the first one in a browser, with this link, which works once:',
+    `  ${here}/dashboard/set-up#first=${secret}`,
+    'or here:',
+    '  npm run -s fuselink-server -- account create --email you@example.com',
+    '',
+  ].join('\n');
 }

@@ -1,18 +1,17 @@
-import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PAGE_ASSETS } from '../../server/http/pages/layout.ts';
 import { LINK_SCRIPT } from '../../server/http/pages/link-script.generated.ts';
 import { LINK_SCRIPT_MODULE, scriptModule } from '../../server/http/pages/script-modules.ts';
+import { axeViolations, fitsWidth, launchBrowser, NO_BROWSER } from '../support/browser.ts';
 import { startFlakyProxy } from '../support/flaky-proxy.ts';
 import { exchange, type ReadServer, startReadServer } from './read-kit.ts';
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
-if (CHROMIUM === undefined) console.warn('skipped: no Chromium on this machine (apt-get install chromium)');
+const launched = await launchBrowser();
+if (launched === null) console.warn(`skipped: ${NO_BROWSER}`);
 /** Where to put screenshots, for people to look at. */
 const SHOTS = process.env['FUSELINK_SCREENSHOTS'];
 
@@ -68,13 +67,13 @@ describe('the page without a browser', () => {
   });
 });
 
-describe.skipIf(CHROMIUM === undefined)('the page in a browser', () => {
+describe.skipIf(launched === null)('the page in a browser', () => {
   let browser: Browser;
   let context: BrowserContext;
   let page: Page;
   let violations: string[];
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args: ['--no-sandbox'] });
+    browser = launched as Browser;
     if (SHOTS !== undefined) await mkdir(SHOTS, { recursive: true });
   });
   afterAll(() => browser?.close());
@@ -108,13 +107,7 @@ describe.skipIf(CHROMIUM === undefined)('the page in a browser', () => {
   const state = (wanted: string) => page.waitForSelector(`main[data-state='${wanted}']`, { timeout: 20_000 });
   const status = async () => (await page.textContent('#status')) ?? '';
 
-  async function axe(): Promise<string[]> {
-    const source = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-    // Through the debugger, so that the page's own policy stays as it is.
-    return page.evaluate(
-      `${source}; axe.run().then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html).join(' ')))`,
-    );
-  }
+  const axe = () => axeViolations(page);
 
   it('opened, looked at, closed → nothing has changed', async () => {
     const { url, id } = await server.upload(5_000_000, {
@@ -133,7 +126,7 @@ describe.skipIf(CHROMIUM === undefined)('the page in a browser', () => {
     expect(await axe()).toEqual([]);
     await page.setViewportSize({ width: 360, height: 640 });
     await shot('ready-dark-phone');
-    expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
+    expect(await fitsWidth(page)).toBe(true);
     expect(await server.receipt(id)).toEqual(before);
   });
 

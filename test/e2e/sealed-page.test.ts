@@ -1,20 +1,20 @@
-import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createClient } from '#sdk/node';
 import { createSealer, generateKey, nodeCrypto, nodeRandom } from '#sdk/seal/node';
 import { runCli } from '../../sdk/cli/testing.ts';
 import { scriptModule, UNSEAL_SCRIPT_MODULE } from '../../server/http/pages/script-modules.ts';
 import { UNSEAL_SCRIPT } from '../../server/http/pages/unseal-script.generated.ts';
+import { launchBrowser, NO_BROWSER } from '../support/browser.ts';
 import { startFlakyProxy } from '../support/flaky-proxy.ts';
 import { seededBytes } from '../support/seeded-bytes.ts';
 import { type ReadServer, startReadServer } from './read-kit.ts';
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
-if (CHROMIUM === undefined) console.warn('skipped: no Chromium on this machine (apt-get install chromium)');
+const launched = await launchBrowser();
+if (launched === null) console.warn(`skipped: ${NO_BROWSER}`);
 
 let server: ReadServer;
 let folder: string;
@@ -42,14 +42,14 @@ test('the script the server carries → is built from the sources', async () => 
   expect(UNSEAL_SCRIPT.length).toBeLessThan(115 * 1024);
 });
 
-describe.skipIf(CHROMIUM === undefined)('a sealed file in a browser', () => {
+describe.skipIf(launched === null)('a sealed file in a browser', () => {
   let browser: Browser;
   let context: BrowserContext;
   let page: Page;
   let asked: string[];
   let violations: string[];
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args: ['--no-sandbox'] });
+    browser = launched as Browser;
   });
   afterAll(() => browser?.close());
   beforeEach(async () => {

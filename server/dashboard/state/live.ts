@@ -1,0 +1,110 @@
+import { signal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+import { type AuditAnswer, EVENT_CLOSED, EVENT_RESET } from '#sdk/protocol';
+import { address } from '../api/calls.ts';
+
+/** How the stream of events stands. */
+export const streamState = signal<'off' | 'connecting' | 'live' | 'waiting'>('off');
+/** What was heard since this page was opened, newest first. */
+export const heard = signal<readonly AuditAnswer[]>([]);
+
+/** Events kept to look at; the audit has all of them. */
+const KEPT_MAX = 500;
+const RETRY_MS_MIN = 2_000;
+const RETRY_MS_MAX = 30_000;
+
+type Listener = (event: AuditAnswer | null) => void;
+
+const listeners = new Set<Listener>();
+let source: EventSource | null = null;
+let timer: ReturnType<typeof setTimeout> | undefined;
+let lastSeq: number | null = null;
+let retryMs = RETRY_MS_MIN;
+let tellClosed: (code: string) => void = () => {};
+
+/** Opens the stream and keeps it open. `closed` is told when the session no longer holds. */
+export function listen(closed: (code: string) => void): void {
+  tellClosed = closed;
+  if (source === null && timer === undefined) open();
+}
+
+export function stopListening(): void {
+  clearTimeout(timer);
+  timer = undefined;
+  source?.close();
+  source = null;
+  lastSeq = null;
+  retryMs = RETRY_MS_MIN;
+  heard.value = [];
+  streamState.value = 'off';
+}
+
+function open(): void {
+  timer = undefined;
+  streamState.value = 'connecting';
+  // A browser remembers the last id only while it keeps the same source: a new one is told where to go on.
+  source = new EventSource(address('v1/events', { after: lastSeq ?? undefined }));
+  source.onopen = () => {
+    retryMs = RETRY_MS_MIN;
+    streamState.value = 'live';
+  };
+  source.onmessage = (message) => take(JSON.parse(message.data) as AuditAnswer);
+  source.addEventListener(EVENT_RESET, () => {
+    lastSeq = null;
+    tell(null);
+  });
+  source.addEventListener(EVENT_CLOSED, (message) => {
+    const { code } = JSON.parse((message as MessageEvent<string>).data) as { code: string };
+    stopListening();
+    tellClosed(code);
+  });
+  source.onerror = () => {
+    streamState.value = 'waiting';
+    // The browser comes back by itself unless the server refused; then it is for us to ask again, later.
+    if (source?.readyState !== EventSource.CLOSED) return;
+    source.close();
+    source = null;
+    timer = setTimeout(open, retryMs);
+    retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
+  };
+}
+
+function take(event: AuditAnswer): void {
+  if (lastSeq !== null && event.seq <= lastSeq) return;
+  lastSeq = event.seq;
+  heard.value = [event, ...heard.value].slice(0, KEPT_MAX);
+  tell(event);
+}
+
+function tell(event: AuditAnswer | null): void {
+  for (const listener of listeners) listener(event);
+}
+
+const SETTLE_MS = 400;
+const AGAIN_MS = 5_000;
+
+/**
+ * Calls `refresh` a moment after an event that `concerns` it (and at a reset, when anything may have changed); while no
+ * stream is to be had, every few seconds.
+ */
+export function useLive(concerns: (event: AuditAnswer) => boolean, refresh: () => void): void {
+  useEffect(() => {
+    let pending: ReturnType<typeof setTimeout> | undefined;
+    const listener: Listener = (event) => {
+      if (event !== null && !concerns(event)) return;
+      pending ??= setTimeout(() => {
+        pending = undefined;
+        refresh();
+      }, SETTLE_MS);
+    };
+    listeners.add(listener);
+    const fallback = setInterval(() => {
+      if (streamState.value !== 'live') refresh();
+    }, AGAIN_MS);
+    return () => {
+      listeners.delete(listener);
+      clearTimeout(pending);
+      clearInterval(fallback);
+    };
+  });
+}

@@ -1,0 +1,2 @@
+/** Stylesheets are bundled by the build; importing one brings no value. */
+declare module '*.css';
