@@ -15,6 +15,8 @@ export interface OwnBrokerOptions {
   sink: MessageSink;
   /** Takes what is no reading; absent: devices may publish readings and their status alone. */
   control?: ControlSink;
+  /** A session of the device listens to topics of its own from now on. */
+  listens?(device: string): void;
   /** Counts by name and label; names are in metrics.ts. */
   count(name: string, label?: string): void;
   /** For the log: what was refused and why, with no key and no payload. */
@@ -168,6 +170,10 @@ export async function createOwnBroker(options: OwnBrokerOptions): Promise<OwnBro
     others?.delete(client);
     if (others?.size === 0) perDevice.delete(session.device);
   };
+  broker.on('subscribe', (_subscriptions, client) => {
+    const session = sessions.get(client);
+    if (session !== undefined) options.listens?.(session.device);
+  });
   broker.on('clientDisconnect', gone);
   broker.on('clientError', (client, error) => {
     gone(client);

@@ -6,15 +6,14 @@ import { type JoinedBroker, joinBroker } from '../broker/joined-broker.ts';
 import { type Listener, listen, parseListenAddress } from '../broker/listeners.ts';
 import type { MessageSink } from '../broker/message.ts';
 import { createOwnBroker } from '../broker/own-broker.ts';
-import type { ControlSink, Publish } from '../control/control.ts';
-import { MessageDesk } from '../control/message-desk.ts';
-import { WorkBoard } from '../control/work-board.ts';
+import type { Publish } from '../control/control.ts';
 import { createRelay, type Relay } from '../relay/relay.ts';
 import { openKeyCache } from '../sign-in/key-cache.ts';
 import { SignIn } from '../sign-in/sign-in.ts';
 import { openLinkJournal } from '../uplink/links.ts';
 import { Uplink } from '../uplink/uplink.ts';
 import { type BridgeConfig, ConfigError } from './config.ts';
+import { openControlRoom } from './control-room.ts';
 import { listenForHealth } from './health.ts';
 import { BridgeMetrics } from './metrics.ts';
 
@@ -89,7 +88,8 @@ async function begin(
     devicesMax: config.limits.connectionsMax,
     events: {
       async sent(device, file, link) {
-        await links.add(device, file, link);
+        const { channel, filename, readings } = file;
+        await links.add(device, { channel, filename, readings }, link);
         metrics.add('batches_sent');
         metrics.add('readings_sent', '', file.readings);
       },
@@ -114,28 +114,20 @@ async function begin(
   const cache = await openKeyCache(join(config.data, 'keys.json'), log);
   const signIn = new SignIn({ relay, cache, warn: log, revoked: (device, hash) => broker.disconnect(device, hash) });
   const count = (name: string, label?: string) => metrics.add(name, label);
-  const desk = new MessageDesk({
-    relay,
-    count,
-    note: log,
-    revoked: (device, fingerprints) => void signIn.revokedKeys(device, fingerprints),
-    moved: () => void board.look(),
-  });
-  const control: ControlSink = { control: (message) => desk.handle(message) };
-  let joined: JoinedBroker | null = null;
-  const broker = await createOwnBroker({ limits: config.limits, signIn, sink, control, count, note: log });
   const publish: Publish = (...what) => {
     broker.publish(...what);
     joined?.publish(...what);
   };
-  const board = new WorkBoard({
-    relay,
-    intervalMs: config.limits.workIntervalMs,
-    publish,
-    took: () => {},
-    note: log,
+  const room = await openControlRoom({
+    ...{ config, base, transport, relay, uplink, links, publish, count, log },
+    signIn: () => signIn,
   });
-  ends.push(() => board.close());
+  ends.push(() => room.close());
+  let joined: JoinedBroker | null = null;
+  const broker = await createOwnBroker({
+    ...{ limits: config.limits, signIn, sink, control: room, count, note: log },
+    listens: (device) => room.listens(device),
+  });
   // What is under way is acknowledged or not before the disk is closed.
   ends.push(() => broker.close());
   const review = setInterval(() => void signIn.review(), REVIEW_MS);
@@ -161,11 +153,11 @@ async function begin(
     const password = passwordFile === null ? null : (await readFile(passwordFile, 'utf8')).trim();
     const ca = config.caFile === null ? undefined : await readFile(config.caFile, 'utf8');
     const session = { url, username, password, clientId, version, topics, ca };
-    const client = joinBroker({ ...session, sink, control, back: () => board.showAgain(), count, note: log });
+    const client = joinBroker({ ...session, sink, control: room, back: () => room.back(), count, note: log });
     joined = client;
     ends.push(() => client.close());
   }
-  board.start();
+  room.start();
 
   const gauges = () => {
     const { devices, backlogReadings, spoolBytes } = uplink.stats();
@@ -182,7 +174,12 @@ async function begin(
   if (config.http !== null) {
     const health = await listenForHealth(config.http, {
       metrics: () => metrics.text(gauges()),
-      health: () => ({ status: 'ok', server: signIn.away ? 'away' : 'reachable', ...uplink.stats() }),
+      health: () => ({
+        status: 'ok',
+        server: signIn.away ? 'away' : 'reachable',
+        ...uplink.stats(),
+        files: room.files,
+      }),
     });
     httpUrl = health.url;
     ends.push(() => health.close());

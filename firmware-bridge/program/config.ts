@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { TopicMapping } from '../broker/topic-mapping.ts';
 import { isChannel, isDeviceId } from '../broker/topics.ts';
+import { FILE_LIMITS, type FileLimits } from '../files/file-limits.ts';
 import { BRIDGE_LIMITS, type BridgeLimits } from '../limits.ts';
 import type { LineSettings } from '../uplink/device-line.ts';
 import { LINE_SETTINGS } from '../uplink/uplink.ts';
@@ -28,6 +29,7 @@ export interface BridgeConfig {
   recipient: string | null;
   ttlSeconds: number;
   limits: BridgeLimits;
+  files: FileLimits;
   uplink: LineSettings;
 }
 
@@ -79,6 +81,9 @@ export const CONFIG_SCHEMA = {
       recipient: text,
       ttl_seconds: whole(60, 604_800),
       limits: object(Object.fromEntries(Object.keys(BRIDGE_LIMITS).map((name) => [snake(name), whole(1, 2 ** 31)]))),
+      files: object(
+        Object.fromEntries(Object.keys(FILE_LIMITS).map((name) => [snake(name), whole(1, Number.MAX_SAFE_INTEGER)])),
+      ),
       uplink: object({
         ...Object.fromEntries(
           Object.entries(LINE_SETTINGS)
@@ -185,6 +190,7 @@ interface Raw {
   recipient?: string;
   ttl_seconds?: number;
   limits?: Record<string, number>;
+  files?: Record<string, number>;
   uplink?: Record<string, number | string>;
 }
 
@@ -232,6 +238,7 @@ function checked(
     recipient: raw.recipient ?? null,
     ttlSeconds: raw.ttl_seconds ?? 604_800,
     limits: { ...BRIDGE_LIMITS, ...camelNames(raw.limits) } as BridgeLimits,
+    files: { ...FILE_LIMITS, ...camelNames(raw.files) } as FileLimits,
     uplink: { ...LINE_SETTINGS, ...camelNames(raw.uplink) } as LineSettings,
   };
 }

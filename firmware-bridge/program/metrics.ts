@@ -21,6 +21,12 @@ const COUNTERS: Record<string, { help: string; label?: string }> = {
   messages_carried: { help: 'Calls of devices that the server answered' },
   messages_unanswered: { help: 'Calls of devices that the server did not answer, by reason', label: 'reason' },
   refused_messages: { help: 'Calls of devices that were not carried, by reason', label: 'reason' },
+  files_sent: { help: 'Files of devices on the server' },
+  files_delivered: { help: 'Files that devices have' },
+  files_refused: { help: 'Files that devices did not take' },
+  file_parts: { help: 'Blocks and tables of devices’ files, by what became of them', label: 'outcome' },
+  file_parts_sent: { help: 'Blocks and tables sent to devices' },
+  refused_files: { help: 'Files of devices that were not taken, by reason', label: 'reason' },
   retries: { help: 'Requests that will be tried again, by reason', label: 'reason' },
 };
 

@@ -64,6 +64,8 @@ export interface CarriedAnswer {
 export interface GatewayWork {
   /** Devices whose key is to be replaced: `base` is the fingerprint of the present one. */
   wishes: { device: string; generation: number; base: string }[];
+  /** Files for devices: `linkPath` is a capability. */
+  deliveries: { id: string; device: string; linkPath: string }[];
 }
 
 /** What the bridge asks the server under its own key. Throws RelayUnavailable for everything that is not an answer. */
@@ -75,6 +77,7 @@ export interface Relay {
   /** A device's own call, and the server's answer to it. Throws RelayRefused where it is no call of a listed device. */
   message(carried: CarriedMessage, timeoutMs: number): Promise<CarriedAnswer>;
   work(timeoutMs: number): Promise<GatewayWork>;
+  refuseDelivery(id: string, reason: string, timeoutMs: number): Promise<void>;
 }
 
 const STATES: readonly string[] = ['valid', 'unknown', 'revoked', 'quarantined'];
@@ -134,15 +137,26 @@ export function createRelay(options: RelayOptions): Relay {
       return { text: answer['text'], fingerprint: orNull('fingerprint'), mac: orNull('mac') };
     },
     async work(timeoutMs) {
-      const { wishes } = await ask('GET', '/v1/gateway/work', null, timeoutMs);
-      if (!Array.isArray(wishes)) throw new RelayUnavailable('expected a list of wishes, got something else');
+      const work = await ask('GET', '/v1/gateway/work', null, timeoutMs);
+      const { wishes, deliveries } = work;
+      if (!Array.isArray(wishes) || !Array.isArray(deliveries)) {
+        throw new RelayUnavailable('expected lists of what there is to do, got something else');
+      }
       return {
+        deliveries: (deliveries as Record<string, unknown>[]).map(({ id, device_id, link_path }) => ({
+          id: String(id),
+          device: String(device_id),
+          linkPath: String(link_path),
+        })),
         wishes: (wishes as Record<string, unknown>[]).map(({ device_id, generation, base }) => ({
           device: String(device_id),
           generation: Number(generation),
           base: String(base),
         })),
       };
+    },
+    async refuseDelivery(id, reason, timeoutMs) {
+      await ask('POST', `/v1/gateway/deliveries/${encodeURIComponent(id)}/refuse`, { reason }, timeoutMs);
     },
     async about(timeoutMs) {
       const { name, devices } = await ask('GET', '/v1/gateway', null, timeoutMs);

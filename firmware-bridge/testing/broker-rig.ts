@@ -32,8 +32,10 @@ export class FakeRelay implements Relay {
   }
 
   async work() {
-    return { wishes: [] };
+    return { wishes: [], deliveries: [] };
   }
+
+  async refuseDelivery() {}
 
   async about() {
     return { name: 'fake', devices: this.states.size };

@@ -5,6 +5,7 @@ import { type ApiKey, type CredentialSlots, parseApiKey, type RotationState } fr
 import { countBoot, type HttpAnswer, openCredentialSlots, Rotator, type Transport } from '#sdk/node';
 import {
   DEVICE_SECRET_LABEL,
+  type FileState,
   GATEWAY_DOWN_LABEL,
   GATEWAY_UP_LABEL,
   type GatewayAnswer,
@@ -57,6 +58,12 @@ export class MqttDevice {
   readonly phases: string[] = [];
   /** Everything that was published to it. */
   readonly heard: { topic: string; payload: string; retain: boolean }[] = [];
+  readonly #fileStates = new Map<string, FileState>();
+  #stateCame: () => void = () => {};
+  /** What else there is on it ends with its power. */
+  whenCut: () => void = () => {};
+  /** Takes what comes for `down/file/…`. */
+  onFile: (topic: string, payload: Buffer) => void = () => {};
   #client: mqtt.MqttClient | null = null;
   #clientKey: string | null = null;
   #turn: Promise<unknown> = Promise.resolve();
@@ -105,6 +112,7 @@ export class MqttDevice {
     this.#closed = true;
     this.rotator.close();
     this.#client?.end(true);
+    this.whenCut();
   }
 
   /** Looks at how it stands, as after a hint. */
@@ -112,12 +120,53 @@ export class MqttDevice {
     return this.#look();
   }
 
+  /** Signs in and listens. */
+  listen(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { fingerprint } = this.rotator.nextKey();
+      await this.#connected(this.#keyOf(fingerprint), fingerprint);
+    });
+  }
+
   async publish(topic: string, payload: string | Buffer): Promise<void> {
+    if (this.#closed) throw new Error('the power is gone');
     await this.#inTurn(async () => {
       const { fingerprint } = this.rotator.nextKey();
       const client = await this.#connected(this.#keyOf(fingerprint), fingerprint);
-      await client.publishAsync(`${TOPIC_ROOT}${this.#options.device}/${topic}`, payload, { qos: 1 });
+      await this.#sent(client, topic, payload);
     });
+  }
+
+  /** Resolves when it is acknowledged; rejects when the connection breaks before, which the library does not do. */
+  async #sent(client: mqtt.MqttClient, topic: string, payload: string | Buffer): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const broke = () => reject(new Error('the connection broke'));
+      client.once('close', broke);
+      client.publish(`${TOPIC_ROOT}${this.#options.device}/${topic}`, payload, { qos: 1 }, (error) => {
+        client.off('close', broke);
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+
+  /** What was last said of a file and not looked at yet; null where nothing came in this time. */
+  async fileState(id: string, waitMs: number): Promise<FileState | null> {
+    const endMs = performance.now() + waitMs;
+    for (;;) {
+      const state = this.#fileStates.get(id);
+      this.#fileStates.delete(id);
+      if (state !== undefined) return state;
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0) return null;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, leftMs);
+        this.#stateCame = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
   }
 
   #keyOf(fingerprint: string): ApiKey {
@@ -183,10 +232,9 @@ export class MqttDevice {
       });
     }).finally(() => this.#waiting.delete(id));
     answered.catch(() => {});
-    const topic = `${TOPIC_ROOT}${device}/up/rotation`;
     const payload = `${line}\n${fingerprint} ${mac}`;
-    await client.publishAsync(topic, payload, { qos: 1 });
-    if (this.#options.repeats?.() === true) await client.publishAsync(topic, payload, { qos: 1 });
+    await this.#sent(client, 'up/rotation', payload);
+    if (this.#options.repeats?.() === true) await this.#sent(client, 'up/rotation', payload);
     return this.#verified(await answered, key);
   }
 
@@ -250,6 +298,13 @@ export class MqttDevice {
 
   #take(topic: string, payload: Buffer, retain: boolean): void {
     const behind = topic.slice(`${TOPIC_ROOT}${this.#options.device}/`.length);
+    if (behind.startsWith('down/file/')) {
+      const [, , id = '', what] = behind.split('/');
+      if (what === 'state') this.#fileStates.set(id, JSON.parse(payload.toString()) as FileState);
+      this.#stateCame();
+      this.onFile(behind, payload);
+      return;
+    }
     this.heard.push({ topic: behind, payload: payload.toString('latin1'), retain });
     if (behind === 'down/ack') {
       const { re } = JSON.parse(payload.toString().split('\n')[0] as string) as GatewayAnswer;

@@ -76,6 +76,7 @@ export class DeviceLine {
   #endPause: (() => void) | null = null;
   #flushing = false;
   #closed = false;
+  #closing: Promise<void> | null = null;
 
   private constructor(options: LineOptions, record: RepeatRecord) {
     this.#options = options;
@@ -154,11 +155,16 @@ export class DeviceLine {
     }
   }
 
-  async close(): Promise<void> {
+  /** Resolves when what is under way has ended: its uploader is to be closed meanwhile. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#endPause?.();
-    this.#options.uploader.close();
     await this.#running;
     await this.#saveRepeats().catch((error: unknown) => this.#warn(error));
     await this.#spool.close();

@@ -1,12 +1,14 @@
 import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { LinkAnswer } from '#sdk/core';
-import type { BatchFile } from './batch-files.ts';
+
+/** A batch of readings of one channel, or a file by its id. */
+export type LinkedFile = { channel: string; filename: string; readings: number } | { file: string; filename: string };
 
 /** Where the links of what was sent go: the server keeps none, so whoever is to read must get them from here. */
 export interface LinkJournal {
-  /** One line of JSON, durable when this resolves. */
-  add(device: string, file: BatchFile, link: LinkAnswer): Promise<void>;
+  /** One line of JSON, durable when this resolves. `about`: what it is of, beside the device. */
+  add(device: string, about: LinkedFile, link: LinkAnswer): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -18,9 +20,8 @@ export async function openLinkJournal(path: string): Promise<LinkJournal> {
   let next: Promise<void> | null = null;
   let last: Promise<void> = Promise.resolve();
   return {
-    add(device, file, { id, url, expiresAt }) {
-      const { channel, filename, readings } = file;
-      lines.push(`${JSON.stringify({ id, device, channel, filename, readings, url, expires_at: expiresAt })}\n`);
+    add(device, about, { id, url, expiresAt }) {
+      lines.push(`${JSON.stringify({ id, device, ...about, url, expires_at: expiresAt })}\n`);
       next ??= last.then(async () => {
         const text = lines.join('');
         lines = [];

@@ -46,6 +46,7 @@ export class Uplink implements MessageSink {
   readonly #options: UplinkOptions;
   readonly #lines = new Map<string, Promise<DeviceLine>>();
   readonly #open = new Set<DeviceLine>();
+  readonly #uploaders = new Map<string, DeviceUploader>();
   #closed = false;
 
   private constructor(options: UplinkOptions) {
@@ -97,8 +98,32 @@ export class Uplink implements MessageSink {
     await Promise.all([...this.#open].map((line) => line.flush()));
   }
 
+  /** Through which everything of this device goes to the server: its budget is one, whatever it sends. */
+  uploaderOf(device: string): DeviceUploader {
+    const known = this.#uploaders.get(device);
+    if (known !== undefined) return known;
+    const { base, transport, gatewayKey, ttlSeconds, recipient, events } = this.#options;
+    const settings = { ...LINE_SETTINGS, ...this.#options.settings };
+    const uploader = new DeviceUploader({
+      base,
+      transport,
+      gatewayKey,
+      device,
+      ttlSeconds: ttlSeconds ?? 604_800,
+      recipient: recipient ?? null,
+      limits: { retryDelayMsMax: settings.retryDelayMsMax, spreadMsMax: settings.spreadMsMax },
+      retrying: (code, detail) => events.retrying(device, code, detail),
+    });
+    this.#uploaders.set(device, uploader);
+    return uploader;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
+    // Lines first: what is given back to a line that is closing is kept and not tried again.
+    const closing = [...this.#open].map((line) => line.close());
+    for (const uploader of this.#uploaders.values()) uploader.close();
+    await Promise.all(closing);
     await Promise.all([...this.#lines.values()].map((line) => line.then((open) => open.close()).catch(() => {})));
   }
 
@@ -122,22 +147,11 @@ export class Uplink implements MessageSink {
   async #openLine(device: string): Promise<DeviceLine> {
     const { folder, events, fileSystem } = this.#options;
     const settings = { ...LINE_SETTINGS, ...this.#options.settings };
-    const { base, transport, gatewayKey, ttlSeconds, recipient } = this.#options;
-    const uploader = new DeviceUploader({
-      base,
-      transport,
-      gatewayKey,
-      device,
-      ttlSeconds: ttlSeconds ?? 604_800,
-      recipient: recipient ?? null,
-      limits: { retryDelayMsMax: settings.retryDelayMsMax, spreadMsMax: settings.spreadMsMax },
-      retrying: (code, detail) => events.retrying(device, code, detail),
-    });
     const line = await DeviceLine.open({
       device,
       folder: join(folder, device),
       settings,
-      uploader,
+      uploader: this.uploaderOf(device),
       events,
       ...(fileSystem === undefined ? {} : { fileSystem }),
     });

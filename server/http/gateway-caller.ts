@@ -12,6 +12,7 @@ export const GATEWAY_OPERATIONS: Readonly<Record<string, 'itself' | 'device'>> =
   gatewaySignIn: 'itself',
   gatewayMessage: 'itself',
   gatewayWork: 'itself',
+  gatewayRefuseDelivery: 'itself',
   upload: 'device',
   uploadByPut: 'device',
   tusCreate: 'device',

@@ -1,4 +1,4 @@
-import type { AccountId, DeviceId, GatewayId, KeyId } from '../domain/ids.ts';
+import type { AccountId, DeviceId, GatewayId, KeyId, TransferId } from '../domain/ids.ts';
 import type { TableShape } from './table-shape.ts';
 
 /** A bridge on somebody's site: one key, and the devices it may speak for. */
@@ -31,10 +31,25 @@ export interface MessageCounterRow {
   version: number;
 }
 
+/** A link handed over for a device behind a gateway. Kept until its file is burned. */
+export interface DeliveryRow {
+  id: string;
+  account_id: AccountId;
+  device_id: DeviceId;
+  transfer_id: TransferId;
+  /** The link's token, sealed under FUSELINK_SECRET. */
+  sealed_token: Uint8Array;
+  /** Why the device did not take it; null: it has not said so. */
+  refused: string | null;
+  created_at_ms: number;
+  version: number;
+}
+
 export interface GatewayTables {
   gateways: GatewayRow;
   gateway_devices: GatewayDeviceRow;
   message_counters: MessageCounterRow;
+  deliveries: DeliveryRow;
 }
 
 export const GATEWAY_TABLES: { readonly [T in keyof GatewayTables]: TableShape<GatewayTables[T]> } = {
@@ -62,5 +77,20 @@ export const GATEWAY_TABLES: { readonly [T in keyof GatewayTables]: TableShape<G
     columns: { id: 'text', boot: 'int', sequence: 'int', version: 'int' },
     unique: [],
     indexes: [],
+  },
+  deliveries: {
+    key: 'id',
+    columns: {
+      id: 'text',
+      account_id: 'text',
+      device_id: 'text',
+      transfer_id: 'text',
+      sealed_token: 'bytes',
+      refused: 'text?',
+      created_at_ms: 'int',
+      version: 'int',
+    },
+    unique: [],
+    indexes: [['account_id', 'id']],
   },
 };

@@ -1,3 +1,5 @@
+import type { DeviceId } from '../../domain/ids.ts';
+import { addDelivery, refuseDelivery } from '../../usecases/gateway/deliveries.ts';
 import { type CarriedMessage, type Evidence, hearThroughGateway } from '../../usecases/gateway/device-message.ts';
 import { gatewayOf } from '../../usecases/gateway/gateways.ts';
 import { gatewayWork } from '../../usecases/gateway/work.ts';
@@ -87,8 +89,16 @@ const getWork: RouteDef = {
               required: ['device_id', 'generation', 'base'],
             },
           },
+          deliveries: {
+            type: 'array',
+            items: {
+              type: 'object',
+              properties: { id: text, device_id: text, link_path: text },
+              required: ['id', 'device_id', 'link_path'],
+            },
+          },
         },
-        required: ['wishes'],
+        required: ['wishes', 'deliveries'],
       }),
     },
     errors: ['role_insufficient', 'invalid_field'],
@@ -99,4 +109,67 @@ const getWork: RouteDef = {
   },
 };
 
-export const GATEWAY_DEVICE_ROUTES: readonly RouteDef[] = [postMessage, getWork];
+const deliveryResponse = (status: string, what: string) => ({
+  [status]: jsonResponse(what, {
+    type: 'object',
+    properties: { id: text, device_id: text, transfer_id: text, created_at: text },
+    required: ['id', 'device_id', 'transfer_id', 'created_at'],
+  }),
+});
+
+const postDelivery: RouteDef = {
+  method: 'POST',
+  path: '/v1/devices/:id/deliveries',
+  auth: 'key',
+  body: 'json',
+  operation: {
+    operationId: 'deliverToDevice',
+    summary: 'Hand the link of a file over for a device behind a gateway, which brings it there',
+    requestBody: jsonRequest({ link: text }, ['link']),
+    responses: deliveryResponse('201', 'It is delivered when the device is there'),
+    errors: [
+      'role_insufficient',
+      'not_found',
+      'link_unknown',
+      'transfer_ended',
+      'invalid_field',
+      'invalid_body',
+      'unsupported_media_type',
+      'payload_too_large',
+    ],
+  },
+  async handle({ deps, caller, params, req }) {
+    const body = checkFields(await readJson(req), { link: { type: 'string', required: true } });
+    const what = { device: params['id'] as DeviceId, link: String(body['link']) };
+    return { status: 201, json: await addDelivery(deps, caller, what) };
+  },
+};
+
+const postRefusal: RouteDef = {
+  method: 'POST',
+  path: '/v1/gateway/deliveries/:id/refuse',
+  auth: 'key',
+  body: 'json',
+  operation: {
+    operationId: 'gatewayRefuseDelivery',
+    summary: 'The device did not take the file: it is offered no more',
+    requestBody: jsonRequest({ reason: text }, ['reason']),
+    responses: deliveryResponse('200', 'As it is now'),
+    errors: [
+      'role_insufficient',
+      'not_found',
+      'invalid_field',
+      'invalid_body',
+      'unsupported_media_type',
+      'payload_too_large',
+    ],
+  },
+  async handle({ deps, caller, params, req }) {
+    const body = checkFields(await readJson(req), { reason: { type: 'string', required: true } });
+    const gateway = await gatewayOf(deps, caller);
+    const what = { id: String(params['id']), reason: String(body['reason']) };
+    return { status: 200, json: await refuseDelivery(deps, gateway, what) };
+  },
+};
+
+export const GATEWAY_DEVICE_ROUTES: readonly RouteDef[] = [postMessage, getWork, postDelivery, postRefusal];

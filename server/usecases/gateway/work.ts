@@ -3,6 +3,7 @@ import type { Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { tellingFor } from '../rotation/hear.ts';
 import { livingKeys } from '../rotation/record.ts';
+import { type DeliveryWork, deliveriesFor } from './deliveries.ts';
 import { gatewayOf, isListed } from './gateways.ts';
 
 /** Rotations looked at for one answer: those of a wave. What is beyond is told when these have moved. */
@@ -20,12 +21,14 @@ export interface WishAnswer {
 /** What a gateway's devices are waited for, so that one question serves them all. */
 export interface GatewayWork {
   wishes: WishAnswer[];
+  /** Files whose links were handed over for them. */
+  deliveries: DeliveryWork[];
 }
 
 /** What there is to do at a gateway: hints for its devices, who ask for the rest themselves. */
 export async function gatewayWork(deps: Deps, caller: Caller): Promise<GatewayWork> {
   const gateway = await gatewayOf(deps, caller);
-  return { wishes: await wishesFor(deps, gateway) };
+  return { wishes: await wishesFor(deps, gateway), deliveries: await deliveriesFor(deps, gateway) };
 }
 
 async function wishesFor(deps: Deps, gateway: GatewayRow): Promise<WishAnswer[]> {

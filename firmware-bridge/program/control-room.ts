@@ -1,0 +1,110 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileSource, type Transport, writeFileAtomic } from '#sdk/node';
+import type { ControlMessage, ControlSink, Publish } from '../control/control.ts';
+import { MessageDesk } from '../control/message-desk.ts';
+import { WorkBoard } from '../control/work-board.ts';
+import { deliveryErrand } from '../files/deliveries.ts';
+import { FileDesk, type WholeFile } from '../files/file-desk.ts';
+import { Outbox } from '../files/outbox.ts';
+import type { Relay } from '../relay/relay.ts';
+import type { SignIn } from '../sign-in/sign-in.ts';
+import type { LinkJournal } from '../uplink/links.ts';
+import type { Uplink } from '../uplink/uplink.ts';
+import type { BridgeConfig } from './config.ts';
+
+/** Blocks of files for devices: two of them fit into what the smallest have for a message. */
+const DOWN_BLOCK_BYTES = 16_384;
+
+export interface ControlRoomParts {
+  config: BridgeConfig;
+  base: URL;
+  transport: Transport;
+  relay: Relay;
+  uplink: Uplink;
+  links: LinkJournal;
+  signIn(): Pick<SignIn, 'revokedKeys'>;
+  publish: Publish;
+  count(name: string, label?: string): void;
+  log(detail: string): void;
+}
+
+export interface ControlRoom extends ControlSink {
+  /** A device listens (again). */
+  listens(device: string): void;
+  /** A broker is there (again). */
+  back(): void;
+  start(): void;
+  files: { waiting: number; toDevices: number };
+  close(): Promise<void>;
+}
+
+/** Everything at the bridge that is not about readings: calls of devices, files both ways, what the server waits for. */
+export async function openControlRoom(parts: ControlRoomParts): Promise<ControlRoom> {
+  const { config, base, transport, relay, links, uplink, publish, count, log } = parts;
+  const outbox = new Outbox({ limits: config.files, publish, count, note: log });
+  const delivery = { folder: join(config.data, 'outbox'), base, transport, relay, block: DOWN_BLOCK_BYTES };
+  const board = new WorkBoard({
+    relay,
+    intervalMs: config.limits.workIntervalMs,
+    publish,
+    took: (work) => outbox.show(work.deliveries.map((one) => deliveryErrand(one, delivery))),
+    note: log,
+  });
+  const messages = new MessageDesk({
+    relay,
+    count,
+    note: log,
+    revoked: (device, fingerprints) => void parts.signIn().revokedKeys(device, fingerprints),
+    moved: () => void board.look(),
+  });
+  const files = await FileDesk.open({
+    folder: join(config.data, 'files'),
+    limits: config.files,
+    send: (device, file) => sendFile(uplink, device, file),
+    sent: (device, { id, manifest }, link) => links.add(device, { file: id, filename: manifest.name }, link),
+    count,
+    note: log,
+  });
+  return {
+    control(message: ControlMessage) {
+      if (message.topic === 'up/rotation') return messages.handle(message);
+      if (message.topic.endsWith('/state')) return outbox.control(message);
+      return files.control(message);
+    },
+    listens: (device) => outbox.listens(device),
+    back: () => board.showAgain(),
+    start: () => board.start(),
+    get files() {
+      return { waiting: files.backlog, toDevices: outbox.pending };
+    },
+    async close() {
+      outbox.close();
+      await board.close();
+      await files.close();
+    },
+  };
+}
+
+/** A whole file to the server, from wherever an earlier run stood: the same file under the same key, at any gateway. */
+async function sendFile(uplink: Uplink, device: string, file: WholeFile) {
+  const { id, path, folder, manifest } = file;
+  const placePath = join(folder, 'place.json');
+  const place = await readFile(placePath, 'utf8').then(
+    (text) => JSON.parse(text) as { location: string | null; restarts: number },
+    () => ({ location: null, restarts: 0 }),
+  );
+  return uplink.uploaderOf(device).sendFrom({
+    source: await fileSource(path),
+    filename: manifest.name,
+    contentType: manifest.type,
+    note: manifest.note ?? null,
+    idempotencyKey: `file-${device}-${id}`,
+    resume: place,
+    ttlSeconds: manifest.ttl,
+    recipient: manifest.recipient,
+    hooks: {
+      remember: (location, restarts) => writeFileAtomic(placePath, JSON.stringify({ location, restarts })),
+    },
+  });
+}

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Kit, startKit, type TestAccount } from '../../testing/server-kit.ts';
+import { operatorOf } from '../account/create-account.ts';
+import { addGateway, denyDevices } from './gateways.ts';
+
+let kit: Kit;
+let account: TestAccount;
+let pump: { id: string; key: string };
+let gateway: string;
+
+beforeAll(async () => {
+  kit = await startKit();
+  account = await kit.account();
+  pump = await account.device('pump');
+  const operator = operatorOf(account.accountId, account.row);
+  gateway = (await addGateway(kit.server.deps, operator, { name: 'hall', devices: ['pump'] })).key;
+});
+afterAll(() => kit.stop());
+
+const LINE = { id: 'a1', call: 'device', boot: 1, sequence: 1, boot_tag: '8f3a01bc' };
+const sha256 = (key: string) => createHash('sha256').update(Buffer.from(key, 'hex')).digest('hex');
+
+const carry = (line: object | string, more: object = {}, key = gateway) =>
+  kit.call('POST', '/v1/gateway/messages', {
+    apiKey: key,
+    json: { device_id: pump.id, text: typeof line === 'string' ? line : JSON.stringify(line), ...more },
+  });
+
+describe('a device’s call through its gateway', () => {
+  test.each([
+    ['no JSON', 'x', 'text'],
+    ['no object', '[]', 'text'],
+    ['no id', { ...LINE, id: '' }, 'text.id'],
+    ['a call there is not', { ...LINE, call: 'upload' }, 'text.call'],
+    ['a counter that is none', { ...LINE, sequence: -1 }, 'text.sequence'],
+    ['a boot that is none', { ...LINE, boot: 2 ** 32 }, 'text.boot'],
+    ['too many keys', { ...LINE, holds: ['0'.repeat(16), '1'.repeat(16), '2'.repeat(16)] }, 'text.holds'],
+    ['a body that is none', { ...LINE, body: [] }, 'text.body'],
+    ['too long', { ...LINE, body: { x: 'y'.repeat(5000) } }, 'text'],
+  ])('%s → invalid_field that names it', async (_what, line, field) => {
+    const answer = await carry(line, { key_sha256: sha256(pump.key) });
+    expect([answer.status, answer.json.code, answer.json.errors[0].field]).toEqual([400, 'invalid_field', field]);
+  });
+
+  test('nobody vouches for it, a key of another device, a key that is no digest → 401 inside, unsigned', async () => {
+    const valve = await account.device('valve');
+    for (const more of [{}, { key_sha256: sha256(valve.key) }, { key_sha256: 'zz' }, { fingerprint: '0'.repeat(16) }]) {
+      const answer = await carry(LINE, more);
+      expect(answer.status).toBe(200);
+      expect(answer.json.mac).toBeNull();
+      expect(JSON.parse(answer.json.text)).toMatchObject({ re: 'a1', status: 401, body: { code: 'key_unknown' } });
+    }
+  });
+
+  test('the session’s key → answered and signed; a refusal of the device’s own call is an answer, too', async () => {
+    const key_sha256 = sha256(pump.key);
+    const good = await carry(LINE, { key_sha256 });
+    expect(JSON.parse(good.json.text)).toMatchObject({ re: 'a1', status: 200, body: { device_id: pump.id } });
+    expect(good.json).toMatchObject({
+      fingerprint: expect.stringMatching(/^\w{16}$/),
+      mac: expect.stringMatching(/^\w{64}$/),
+    });
+    const bad = await carry(
+      { ...LINE, call: 'rotation', body: { generation: 9, sha256: 'x', fingerprint: 'y' } },
+      { key_sha256 },
+    );
+    expect(JSON.parse(bad.json.text)).toMatchObject({ status: 400, body: { code: 'invalid_field' } });
+    const wrapped = {
+      generation: 9,
+      sha256: '0'.repeat(64),
+      fingerprint: '0'.repeat(16),
+      wrapped_secret: 'f'.repeat(80),
+    };
+    const secret = await carry({ ...LINE, call: 'rotation', body: wrapped }, { key_sha256 });
+    expect(JSON.parse(secret.json.text).body.detail).toContain('wrapped_secret');
+  });
+
+  test('not a gateway, a device that was taken from its list → refused', async () => {
+    for (const key of [account.apiKey, pump.key]) {
+      expect(await carry(LINE, {}, key)).toMatchObject({ status: 403, json: { code: 'role_insufficient' } });
+    }
+    const operator = operatorOf(account.accountId, account.row);
+    await denyDevices(kit.server.deps, operator, { gateway: 'hall', devices: ['pump'] });
+    expect(await carry(LINE, { key_sha256: sha256(pump.key) })).toMatchObject({
+      status: 404,
+      json: { code: 'not_found' },
+    });
+  });
+});
+
+describe('deliveries', () => {
+  test('a link of nobody, of another account, no link, a device of nobody → refused; the link is nowhere in the clear', async () => {
+    const target = await account.device('target');
+    const sent = await kit.call('POST', '/v1/upload', { apiKey: account.apiKey, body: 'x' });
+    const deliver = (link: string, id = target.id, apiKey = account.apiKey) =>
+      kit.call('POST', `/v1/devices/${id}/deliveries`, { apiKey, json: { link } });
+    expect(await deliver('x')).toMatchObject({ status: 400, json: { code: 'invalid_field' } });
+    expect(await deliver(`${kit.url}/get/${'A'.repeat(43)}`)).toMatchObject({
+      status: 404,
+      json: { code: 'link_unknown' },
+    });
+    expect(await deliver(sent.json.url, 'dev_none')).toMatchObject({ status: 404 });
+    expect(await deliver(sent.json.url, target.id, target.key)).toMatchObject({ status: 403 });
+    const stranger = await kit.account();
+    expect(await deliver(sent.json.url, target.id, stranger.apiKey)).toMatchObject({ status: 404 });
+    expect(await deliver(sent.json.url)).toMatchObject({ status: 201, json: { device_id: target.id } });
+    const token = new URL(sent.json.url).pathname.split('/')[2] as string;
+    const rows = await kit.server.deps.store.list('deliveries', { where: [], orderBy: [['id', 'asc']], limit: 10 });
+    expect(Buffer.from(rows[0]?.sealed_token ?? []).includes(token)).toBe(false);
+    const audit = await kit.call('GET', '/v1/audit?limit=50', { apiKey: account.apiKey });
+    expect(audit.text).toContain('delivery.added');
+    expect(audit.text).not.toContain(token);
+  });
+});
