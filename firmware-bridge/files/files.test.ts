@@ -15,7 +15,7 @@ let pump: { id: string; key: string };
 let hall: Gateway;
 
 async function setUp(how: BrokerKind, files: Record<string, number> = {}): Promise<void> {
-  world = await MqttWorld.start(how, files);
+  world = await MqttWorld.start(how, { files });
   [pump = { id: '', key: '' }] = await world.enrol('pump');
   hall = await world.gateway('hall', [pump.id]);
 }

@@ -30,6 +30,8 @@ export interface BridgeConfig {
   ttlSeconds: number;
   limits: BridgeLimits;
   files: FileLimits;
+  /** Public keys whose images are passed on; null: those the server vouches for. */
+  firmwareKeys: string[] | null;
   uplink: LineSettings;
 }
 
@@ -81,6 +83,12 @@ export const CONFIG_SCHEMA = {
       recipient: text,
       ttl_seconds: whole(60, 604_800),
       limits: object(Object.fromEntries(Object.keys(BRIDGE_LIMITS).map((name) => [snake(name), whole(1, 2 ** 31)]))),
+      firmware_keys: {
+        type: 'array',
+        minItems: 1,
+        items: text,
+        description: 'Public keys of images, 64 hex characters',
+      },
       files: object(
         Object.fromEntries(Object.keys(FILE_LIMITS).map((name) => [snake(name), whole(1, Number.MAX_SAFE_INTEGER)])),
       ),
@@ -191,6 +199,7 @@ interface Raw {
   ttl_seconds?: number;
   limits?: Record<string, number>;
   files?: Record<string, number>;
+  firmware_keys?: string[];
   uplink?: Record<string, number | string>;
 }
 
@@ -211,6 +220,10 @@ function checked(
       problems.push(`broker.topics[${i}].device: expected a device id with {1}… in it`);
     if (!isChannel(mapping.channel.replace(/\{[1-9#]\}/g, 'x')))
       problems.push(`broker.topics[${i}].channel: expected a channel with {1}… in it`);
+  }
+  for (const [i, key] of (raw.firmware_keys ?? []).entries()) {
+    if (!/^[0-9a-f]{64}$/.test(key))
+      problems.push(`firmware_keys[${i}]: expected 64 hex characters, got ${key.length} others`);
   }
   if (problems.length > 0) throw new ConfigError(problems);
   const data = at(raw.data);
@@ -238,6 +251,7 @@ function checked(
     recipient: raw.recipient ?? null,
     ttlSeconds: raw.ttl_seconds ?? 604_800,
     limits: { ...BRIDGE_LIMITS, ...camelNames(raw.limits) } as BridgeLimits,
+    firmwareKeys: raw.firmware_keys ?? null,
     files: { ...FILE_LIMITS, ...camelNames(raw.files) } as FileLimits,
     uplink: { ...LINE_SETTINGS, ...camelNames(raw.uplink) } as LineSettings,
   };

@@ -6,6 +6,7 @@ import { MessageDesk } from '../control/message-desk.ts';
 import { WorkBoard } from '../control/work-board.ts';
 import { deliveryErrand } from '../files/deliveries.ts';
 import { FileDesk, type WholeFile } from '../files/file-desk.ts';
+import { ImageShelf } from '../files/firmware.ts';
 import { Outbox } from '../files/outbox.ts';
 import type { Relay } from '../relay/relay.ts';
 import type { SignIn } from '../sign-in/sign-in.ts';
@@ -44,11 +45,18 @@ export async function openControlRoom(parts: ControlRoomParts): Promise<ControlR
   const { config, base, transport, relay, links, uplink, publish, count, log } = parts;
   const outbox = new Outbox({ limits: config.files, publish, count, note: log });
   const delivery = { folder: join(config.data, 'outbox'), base, transport, relay, block: DOWN_BLOCK_BYTES };
+  const shelf = new ImageShelf({ folder: join(config.data, 'images'), relay, trusted: config.firmwareKeys });
   const board = new WorkBoard({
     relay,
     intervalMs: config.limits.workIntervalMs,
     publish,
-    took: (work) => outbox.show(work.deliveries.map((one) => deliveryErrand(one, delivery))),
+    took({ deliveries, firmware }) {
+      outbox.show([
+        ...deliveries.map((one) => deliveryErrand(one, delivery)),
+        ...firmware.map(({ device, image }) => shelf.errand(device, image)),
+      ]);
+      void shelf.keep(new Set(firmware.map(({ image }) => image)));
+    },
     note: log,
   });
   const messages = new MessageDesk({

@@ -66,6 +66,18 @@ export interface GatewayWork {
   wishes: { device: string; generation: number; base: string }[];
   /** Files for devices: `linkPath` is a capability. */
   deliveries: { id: string; device: string; linkPath: string }[];
+  /** Images for devices. */
+  firmware: { device: string; image: string }[];
+}
+
+/** An image as it was signed. */
+export interface FirmwareImage {
+  /** The line of JSON. */
+  manifest: string;
+  /** Base64url. */
+  signature: string;
+  /** Public key, 64 hex characters. */
+  signer: string;
 }
 
 /** What the bridge asks the server under its own key. Throws RelayUnavailable for everything that is not an answer. */
@@ -78,8 +90,11 @@ export interface Relay {
   message(carried: CarriedMessage, timeoutMs: number): Promise<CarriedAnswer>;
   work(timeoutMs: number): Promise<GatewayWork>;
   refuseDelivery(id: string, reason: string, timeoutMs: number): Promise<void>;
+  image(id: string): Promise<FirmwareImage>;
+  imageContent(id: string): Promise<AsyncIterable<Buffer>>;
 }
 
+const IMAGE_TIMEOUT_MS = 30_000;
 const STATES: readonly string[] = ['valid', 'unknown', 'revoked', 'quarantined'];
 
 export function createRelay(options: RelayOptions): Relay {
@@ -138,11 +153,15 @@ export function createRelay(options: RelayOptions): Relay {
     },
     async work(timeoutMs) {
       const work = await ask('GET', '/v1/gateway/work', null, timeoutMs);
-      const { wishes, deliveries } = work;
-      if (!Array.isArray(wishes) || !Array.isArray(deliveries)) {
+      const { wishes, deliveries, firmware } = work;
+      if (!Array.isArray(wishes) || !Array.isArray(deliveries) || !Array.isArray(firmware)) {
         throw new RelayUnavailable('expected lists of what there is to do, got something else');
       }
       return {
+        firmware: (firmware as Record<string, unknown>[]).map(({ device_id, image_id }) => ({
+          device: String(device_id),
+          image: String(image_id),
+        })),
         deliveries: (deliveries as Record<string, unknown>[]).map(({ id, device_id, link_path }) => ({
           id: String(id),
           device: String(device_id),
@@ -156,7 +175,22 @@ export function createRelay(options: RelayOptions): Relay {
       };
     },
     async refuseDelivery(id, reason, timeoutMs) {
-      await ask('POST', `/v1/gateway/deliveries/${encodeURIComponent(id)}/refuse`, { reason }, timeoutMs);
+      await ask('POST', '/v1/gateway/refusals', { delivery: id, reason }, timeoutMs);
+    },
+    async image(id) {
+      const path = `/v1/gateway/firmware?image=${encodeURIComponent(id)}`;
+      const { manifest, signature, signer } = await ask('GET', path, null, IMAGE_TIMEOUT_MS);
+      return { manifest: String(manifest), signature: String(signature), signer: String(signer) };
+    },
+    async imageContent(id) {
+      const stream = await options.transport.open({
+        method: 'GET',
+        url: apiUrl(options.base, `/v1/gateway/firmware/content?image=${encodeURIComponent(id)}`),
+        headers: { Authorization: `Bearer ${options.gatewayKey()}` },
+      });
+      if (stream.status === 200) return stream.bytes;
+      stream.discard();
+      throw new RelayUnavailable(`expected the bytes of an image, got status ${stream.status}`);
     },
     async about(timeoutMs) {
       const { name, devices } = await ask('GET', '/v1/gateway', null, timeoutMs);

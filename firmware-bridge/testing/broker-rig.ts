@@ -32,10 +32,18 @@ export class FakeRelay implements Relay {
   }
 
   async work() {
-    return { wishes: [], deliveries: [] };
+    return { wishes: [], deliveries: [], firmware: [] };
   }
 
   async refuseDelivery() {}
+
+  async image(): Promise<never> {
+    throw new RelayUnavailable('the WAN is down');
+  }
+
+  async imageContent(): Promise<never> {
+    throw new RelayUnavailable('the WAN is down');
+  }
 
   async about() {
     return { name: 'fake', devices: this.states.size };

@@ -34,6 +34,7 @@ const CALLS: Record<string, string> = {
   '/v1/device': 'device',
   '/v1/device/status': 'status',
   '/v1/device/rotation': 'rotation',
+  '/v1/device/firmware': 'firmware',
 };
 /** Back-off of the agent is minutes; a test's device has milliseconds. */
 const SHORTEST_MS = 20;
@@ -118,6 +119,15 @@ export class MqttDevice {
   /** Looks at how it stands, as after a hint. */
   look(): Promise<void> {
     return this.#look();
+  }
+
+  /** A call of its own: what became of an image. */
+  async report(body: { file: string; state: 'staged' | 'running' | 'failed'; reason?: string }): Promise<HttpAnswer> {
+    const { fingerprint, headers } = this.rotator.nextKey();
+    const url = new URL('http://127.0.0.1/v1/device/firmware');
+    const answer = await this.#exchange({ method: 'POST', url, headers, body: Buffer.from(JSON.stringify(body)) });
+    if (!this.#closed) this.rotator.heard(fingerprint, answer, 'other');
+    return answer;
   }
 
   /** Signs in and listens. */

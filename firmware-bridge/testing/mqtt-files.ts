@@ -54,6 +54,8 @@ export class DeviceInbox {
   readonly whole: { id: string; manifest: FileManifest; path: string }[] = [];
   /** Whether an image may be taken: it has to verify the signature. */
   accepts: (line: string, manifest: FileManifest, signature: string | undefined) => string | null = () => null;
+  /** Called when a file is whole, before the gateway is told so. */
+  came: (file: { id: string; manifest: FileManifest; path: string }) => void = () => {};
   /** Called with each part before it is taken; what it throws is the power going. */
   before: (part: number) => void = () => {};
   /** Parts that came before their manifest was accepted. */
@@ -115,7 +117,9 @@ export class DeviceInbox {
       return this.#tell(id, { state: 'refused', reason: 'digest' });
     }
     if (!this.whole.some((one) => one.id === id)) {
-      this.whole.push({ id, manifest: receiver.manifest, path: receiver.dataPath });
+      const file = { id, manifest: receiver.manifest, path: receiver.dataPath };
+      this.whole.push(file);
+      this.came(file);
     }
     await this.#tell(id, { state: 'complete' });
   }

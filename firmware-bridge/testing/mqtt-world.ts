@@ -51,12 +51,13 @@ export class MqttWorld {
   plant: Plant | null = null;
   readonly gateways: Gateway[] = [];
   readonly #devices: MqttDevice[] = [];
-  readonly #files: Record<string, number>;
+  /** Of each gateway's configuration, beside what is the world's own. */
+  readonly more: { files?: Record<string, number>; firmware_keys?: string[] };
 
   private constructor(
     how: BrokerKind,
     parts: { folder: string; kit: Kit; account: TestAccount; wan: FlakyProxy },
-    files = {},
+    more: MqttWorld['more'],
   ) {
     this.how = how;
     this.folder = parts.folder;
@@ -64,14 +65,14 @@ export class MqttWorld {
     this.account = parts.account;
     this.operator = operatorOf(parts.account.accountId, parts.account.row);
     this.wan = parts.wan;
-    this.#files = files;
+    this.more = more;
   }
 
-  static async start(how: BrokerKind, files: Record<string, number> = {}): Promise<MqttWorld> {
+  static async start(how: BrokerKind, more: MqttWorld['more'] = {}): Promise<MqttWorld> {
     const folder = await mkdtemp(join(tmpdir(), 'fuselink-mqtt-'));
     const kit = await startKit();
     const wan = await startFlakyProxy(Number(new URL(kit.url).port), () => world.wanPlan());
-    const world: MqttWorld = new MqttWorld(how, { folder, kit, account: await kit.account(), wan }, files);
+    const world: MqttWorld = new MqttWorld(how, { folder, kit, account: await kit.account(), wan }, more);
     if (how === 'joined') world.plant = await world.#startPlant();
     return world;
   }
@@ -99,8 +100,9 @@ export class MqttWorld {
       data: 'data',
       http: '127.0.0.1:0',
       limits: { work_interval_ms: 100 },
-      files: { silence_ms: 300, ...this.#files },
+      files: { silence_ms: 300, ...this.more.files },
       uplink: { age_ms_max: 50, retry_delay_ms_max: 200, spread_ms_max: 100 },
+      ...(this.more.firmware_keys === undefined ? {} : { firmware_keys: this.more.firmware_keys }),
       ...(this.plant === null ? { listen: ['mqtt://127.0.0.1:0'] } : { broker }),
     };
     await writeFile(join(folder, 'bridge.json'), JSON.stringify(config));

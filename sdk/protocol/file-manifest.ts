@@ -57,6 +57,9 @@ export const FILE_MANIFEST_BYTES_MAX = 65536;
 export const FILE_BITMAP_BYTES_MAX = 1024;
 export const FILE_TABLES_TOLD_MAX = 64;
 
+/** Bytes of an image: what a server keeps in rows, and a gateway sends block by block. */
+export const FIRMWARE_BYTES_MAX = 33554432;
+
 /** Signed is FIRMWARE_LABEL, a line feed and the manifest's line, with Ed25519 [RFC 8032]. */
 export const FIRMWARE_LABEL = 'fuselink firmware v1';
 

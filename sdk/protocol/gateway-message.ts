@@ -17,7 +17,7 @@ export const SECRET_WRAP_LABEL = 'fuselink secret wrap v1';
 export const GATEWAY_MESSAGE_BYTES_MAX = 4096;
 
 /** A device's calls that may come through a gateway. */
-export type GatewayCall = 'device' | 'status' | 'rotation';
+export type GatewayCall = 'device' | 'status' | 'rotation' | 'firmware';
 
 /** The line of JSON a device sends. `boot` and `sequence` are the counter: they never fall under one key. */
 export interface GatewayMessage {

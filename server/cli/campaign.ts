@@ -35,6 +35,7 @@ interface CreateOptions extends Options, PlanOptions {
   waveMax?: number;
   stragglersMax?: number;
   every?: number;
+  firmware?: string;
 }
 
 const DAY_MS = 86_400_000;
@@ -72,6 +73,7 @@ export function campaignCommand(): Command {
     .option('--silence <time>', 'not heard for so long after its proof is an error, e.g. 6h', durationMs)
     .option('--wave-max <time>', 'how long a wave waits for devices that are not heard, e.g. 1d', durationMs)
     .option('--stragglers-max <time>', 'how long the last ones are waited for, e.g. 30d', durationMs)
+    .option('--firmware <image>', 'roll out this image instead of keys, by id or release')
     .option('--every <time>', 'again so long after its end, e.g. 90d', durationMs);
   create.action(async (name: string, options: CreateOptions) => {
     const rules = {
@@ -101,6 +103,7 @@ export function campaignCommand(): Command {
         selection: given(selection),
         rules: given(rules),
         plan: planOfOptions(options),
+        firmware: options.firmware,
         repeatEveryDays: options.every === undefined ? undefined : Math.round(options.every / DAY_MS),
       }),
     );

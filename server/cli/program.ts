@@ -7,6 +7,7 @@ import { backupCommand, restoreCommand } from './backup.ts';
 import { campaignCommand } from './campaign.ts';
 import { deviceCommand } from './device.ts';
 import { eventsCommand } from './events.ts';
+import { firmwareCommand } from './firmware.ts';
 import { gatewayCommand } from './gateway.ts';
 import { incidentCommand } from './incident.ts';
 import { keyCommand } from './key.ts';
@@ -38,6 +39,7 @@ Exit codes: 0 done, 1 failed, 2 not understood.`,
     campaignCommand(),
     incidentCommand(),
     gatewayCommand(),
+    firmwareCommand(),
     recipientCommand(),
     auditCommand(),
     eventsCommand(),

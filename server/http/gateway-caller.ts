@@ -13,6 +13,8 @@ export const GATEWAY_OPERATIONS: Readonly<Record<string, 'itself' | 'device'>> =
   gatewayMessage: 'itself',
   gatewayWork: 'itself',
   gatewayRefuseDelivery: 'itself',
+  gatewayFirmware: 'itself',
+  gatewayFirmwareContent: 'itself',
   upload: 'device',
   uploadByPut: 'device',
   tusCreate: 'device',

@@ -31,6 +31,7 @@ import { DEVICE_ROTATION_ROUTES } from './routes/device-rotation.ts';
 import { DEVICE_SELF_ROUTES } from './routes/device-self.ts';
 import { getDevices, getFleetDevice, patchDevice, postDevices } from './routes/devices.ts';
 import { getEvents } from './routes/events.ts';
+import { FIRMWARE_ROUTES } from './routes/firmware.ts';
 import { GATEWAY_ROUTES } from './routes/gateway.ts';
 import { GATEWAY_DEVICE_ROUTES } from './routes/gateway-devices.ts';
 import { getLink, headLink } from './routes/get-link.ts';
@@ -89,6 +90,7 @@ export const ROUTES: readonly RouteDef[] = [
   postIncidents,
   ...GATEWAY_ROUTES,
   ...GATEWAY_DEVICE_ROUTES,
+  ...FIRMWARE_ROUTES,
   ...RECIPIENT_ROUTES,
   getAccount,
   getLimits,

@@ -14,6 +14,8 @@ export interface Crypto {
   wrapKey(kek: Uint8Array, key: Uint8Array): Uint8Array;
   /** What `wrapKey` wrapped, or null where it was wrapped under another key or altered. */
   unwrapKey(kek: Uint8Array, wrapped: Uint8Array): Uint8Array | null;
+  /** Ed25519 [RFC 8032]: `publicKey` 32 bytes, `signature` 64; false for what is none, too. */
+  verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   /** Constant-time; false for different lengths. */
   equal(a: Uint8Array, b: Uint8Array): boolean;
 }

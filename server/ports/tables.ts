@@ -1,6 +1,7 @@
 import type { KeyState, Role } from '#sdk/protocol';
 import type { AccountId, DeviceId, KeyId, RecipientId, TransferId } from '../domain/ids.ts';
 import { CAMPAIGN_TABLES, type CampaignTables } from './campaign-tables.ts';
+import { FIRMWARE_TABLES, type FirmwareTables } from './firmware-tables.ts';
 import { GATEWAY_TABLES, type GatewayTables } from './gateway-tables.ts';
 import { NONCE_TABLES, type NonceTables } from './nonce-tables.ts';
 import { ROTATION_TABLES, type RotationTables } from './rotation-tables.ts';
@@ -9,6 +10,7 @@ import type { TableShape } from './table-shape.ts';
 import { TRANSFER_TABLES, type TransferRow } from './transfer-tables.ts';
 
 export type * from './campaign-tables.ts';
+export type * from './firmware-tables.ts';
 export type * from './gateway-tables.ts';
 export type * from './nonce-tables.ts';
 export type * from './rotation-tables.ts';
@@ -155,7 +157,13 @@ export interface SigningKeyRow {
   version: number;
 }
 
-export interface Tables extends GatewayTables, SignInTables, RotationTables, CampaignTables, NonceTables {
+export interface Tables
+  extends GatewayTables,
+    FirmwareTables,
+    SignInTables,
+    RotationTables,
+    CampaignTables,
+    NonceTables {
   accounts: AccountRow;
   api_keys: KeyRow;
   devices: DeviceRow;
@@ -295,6 +303,7 @@ export const TABLES: { readonly [T in TableName]: TableShape<Tables[T]> } = {
   },
   ...SIGN_IN_TABLES,
   ...GATEWAY_TABLES,
+  ...FIRMWARE_TABLES,
   ...TRANSFER_TABLES,
   ...ROTATION_TABLES,
   ...CAMPAIGN_TABLES,

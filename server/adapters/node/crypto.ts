@@ -1,4 +1,13 @@
-import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createPublicKey,
+  hkdfSync,
+  timingSafeEqual,
+  verify,
+} from 'node:crypto';
 import type { Crypto } from '../../ports/crypto.ts';
 import { bytesPassed } from './young-garbage.ts';
 
@@ -12,6 +21,9 @@ const ZERO_SALT = new Uint8Array(HASH_BYTES);
 const FIRST_BLOCK = Uint8Array.of(1);
 /** [RFC 3394 §2.2.3.1] */
 const WRAP_INITIAL_VALUE = new Uint8Array(8).fill(0xa6);
+
+/** [RFC 8410 §4]: what stands before the 32 bytes of a public key in DER. */
+const ED25519_DER = Buffer.from('302a300506032b6570032100', 'hex');
 
 /** The port's primitives from node:crypto (OpenSSL), all synchronous. */
 export const nodeCrypto: Crypto = {
@@ -92,6 +104,12 @@ export const nodeCrypto: Crypto = {
     } catch {
       return null;
     }
+  },
+
+  verifyEd25519(publicKey, message, signature) {
+    if (publicKey.byteLength !== KEY_BYTES) return false;
+    const der = Buffer.concat([ED25519_DER, publicKey]);
+    return verify(null, message, createPublicKey({ key: der, format: 'der', type: 'spki' }), signature);
   },
 
   equal(a, b) {

@@ -36,6 +36,7 @@ const NEW_FIELDS: Record<string, FieldSpec & { schema: object }> = {
   wave_seconds_max: { type: 'number', schema: number },
   stragglers_seconds_max: { type: 'number', schema: number },
   repeat_every_days: { type: 'number', schema: number },
+  firmware: { type: 'string', schema: text },
   ...PLAN_FIELDS,
 };
 
@@ -114,6 +115,7 @@ export const postCampaigns: RouteDef = {
       rules,
       plan: planOfBody(body),
       repeatEveryDays: numberOf(body, 'repeat_every_days'),
+      firmware: body['firmware'] === undefined ? undefined : String(body['firmware']),
     });
     return { status: 201, json: campaign };
   },

@@ -76,7 +76,7 @@ const getWork: RouteDef = {
   body: 'none',
   operation: {
     operationId: 'gatewayWork',
-    summary: 'What a gateway’s devices are waited for: keys that are to be replaced',
+    summary: 'What a gateway’s devices are waited for: keys to be replaced, files and images to be brought to them',
     responses: {
       '200': jsonResponse('Hints for its devices', {
         type: 'object',
@@ -97,8 +97,16 @@ const getWork: RouteDef = {
               required: ['id', 'device_id', 'link_path'],
             },
           },
+          firmware: {
+            type: 'array',
+            items: {
+              type: 'object',
+              properties: { device_id: text, image_id: text },
+              required: ['device_id', 'image_id'],
+            },
+          },
         },
-        required: ['wishes', 'deliveries'],
+        required: ['wishes', 'deliveries', 'firmware'],
       }),
     },
     errors: ['role_insufficient', 'invalid_field'],
@@ -147,13 +155,13 @@ const postDelivery: RouteDef = {
 
 const postRefusal: RouteDef = {
   method: 'POST',
-  path: '/v1/gateway/deliveries/:id/refuse',
+  path: '/v1/gateway/refusals',
   auth: 'key',
   body: 'json',
   operation: {
     operationId: 'gatewayRefuseDelivery',
     summary: 'The device did not take the file: it is offered no more',
-    requestBody: jsonRequest({ reason: text }, ['reason']),
+    requestBody: jsonRequest({ delivery: text, reason: text }, ['delivery', 'reason']),
     responses: deliveryResponse('200', 'As it is now'),
     errors: [
       'role_insufficient',
@@ -164,10 +172,11 @@ const postRefusal: RouteDef = {
       'payload_too_large',
     ],
   },
-  async handle({ deps, caller, params, req }) {
-    const body = checkFields(await readJson(req), { reason: { type: 'string', required: true } });
+  async handle({ deps, caller, req }) {
+    const required = { type: 'string', required: true } as const;
+    const body = checkFields(await readJson(req), { delivery: required, reason: required });
     const gateway = await gatewayOf(deps, caller);
-    const what = { id: String(params['id']), reason: String(body['reason']) };
+    const what = { id: String(body['delivery']), reason: String(body['reason']) };
     return { status: 200, json: await refuseDelivery(deps, gateway, what) };
   },
 };

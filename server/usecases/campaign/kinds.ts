@@ -1,4 +1,5 @@
 import type { CampaignKind } from '../../ports/tables.ts';
+import { FIRMWARE_ROLL_OUT } from './firmware.ts';
 import { KEY_ROLL_OUT } from './keys.ts';
 import type { RollOut } from './roll-out.ts';
 
@@ -6,6 +7,7 @@ import type { RollOut } from './roll-out.ts';
 const ROLL_OUTS: Readonly<Partial<Record<CampaignKind, RollOut>>> = {
   '': KEY_ROLL_OUT,
   keys: KEY_ROLL_OUT,
+  firmware: FIRMWARE_ROLL_OUT,
 };
 
 /** How devices are asked, looked at and taken back in campaigns of this kind. Throws for a kind this program lacks. */

@@ -4,6 +4,7 @@ import type { CampaignKind, CampaignRecordRow, CampaignSelection } from '../../p
 import { actorOf, type Caller, requireAccountKey, requireManagement, requireWriter } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
+import { findFirmware } from '../firmware/firmware-images.ts';
 import { newId } from '../new-id.ts';
 import { newestFirst, type PageQuery } from '../paging.ts';
 import { planOf, type RotateDevice } from '../rotation/operate.ts';
@@ -54,6 +55,8 @@ export interface NewCampaign {
   /** `keys` unless it is said; what another kind carries to its devices. */
   kind?: CampaignKind | undefined;
   cargo?: Record<string, unknown> | undefined;
+  /** An image, by id or release: the campaign rolls it out instead of keys. */
+  firmware?: string | undefined;
 }
 
 function invalid(field: string, detail: string): FuselinkError {
@@ -84,6 +87,7 @@ export async function createCampaign(deps: Deps, caller: Caller, what: NewCampai
   if (repeat !== null && (!Number.isInteger(repeat) || repeat < 1 || repeat > REPEAT_DAYS_MAX)) {
     throw invalid('repeat_every_days', `expected 1 to ${REPEAT_DAYS_MAX}, got ${repeat}`);
   }
+  const image = what.firmware === undefined ? null : await findFirmware(deps, caller, what.firmware);
   const nowMs = deps.clock.nowMs();
   const plan = planOf(what.plan ?? {}, { nowMs, campaignId: null });
   if (plan.source === 'manual')
@@ -92,8 +96,8 @@ export async function createCampaign(deps: Deps, caller: Caller, what: NewCampai
     id: newId(deps, 'cmp'),
     account_id: caller.accountId,
     name,
-    kind: what.kind ?? 'keys',
-    cargo: what.cargo ?? null,
+    kind: image === null ? (what.kind ?? 'keys') : 'firmware',
+    cargo: image === null ? (what.cargo ?? null) : { image_id: image.id },
     campaign: {
       state: 'DRAFT',
       resumeTo: null,

@@ -15,6 +15,7 @@ import type { Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { deviceSecretOf } from '../device/device-secret.ts';
 import { FuselinkError } from '../error.ts';
+import { reportFirmware } from '../firmware/device-firmware.ts';
 import { callerOfKey } from '../key/authenticate.ts';
 import { afterDeviceRequest } from '../rotation/hear.ts';
 import { offerKey, registerKey } from '../rotation/register.ts';
@@ -110,6 +111,12 @@ async function call(deps: Deps, device: Caller, { call, body, ...position }: Gat
         boot: position.boot,
         sequence: position.sequence,
         bootTag: position.boot_tag,
+      });
+    case 'firmware':
+      return reportFirmware(deps, device, {
+        file: String(body['file']),
+        state: String(body['state']),
+        reason: body['reason'] === undefined ? undefined : String(body['reason']),
       });
     case 'rotation': {
       const generation = Number(body['generation']);

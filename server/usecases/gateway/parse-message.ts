@@ -1,7 +1,7 @@
 import type { GatewayCall, GatewayMessage } from '#sdk/protocol';
 import { FuselinkError } from '../error.ts';
 
-const CALLS: readonly string[] = ['device', 'status', 'rotation'];
+const CALLS: readonly string[] = ['device', 'status', 'rotation', 'firmware'];
 const WHOLE_MAX = Number.MAX_SAFE_INTEGER;
 /** A device has two slots. */
 const HOLDS_MAX = 2;

@@ -1,6 +1,7 @@
 import type { GatewayRow, RotationRecordRow } from '../../ports/tables.ts';
 import type { Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
+import { type FirmwareWork, firmwareFor } from '../firmware/device-firmware.ts';
 import { tellingFor } from '../rotation/hear.ts';
 import { livingKeys } from '../rotation/record.ts';
 import { type DeliveryWork, deliveriesFor } from './deliveries.ts';
@@ -23,12 +24,18 @@ export interface GatewayWork {
   wishes: WishAnswer[];
   /** Files whose links were handed over for them. */
   deliveries: DeliveryWork[];
+  /** Images that are rolled out to them. */
+  firmware: FirmwareWork[];
 }
 
 /** What there is to do at a gateway: hints for its devices, who ask for the rest themselves. */
 export async function gatewayWork(deps: Deps, caller: Caller): Promise<GatewayWork> {
   const gateway = await gatewayOf(deps, caller);
-  return { wishes: await wishesFor(deps, gateway), deliveries: await deliveriesFor(deps, gateway) };
+  return {
+    wishes: await wishesFor(deps, gateway),
+    deliveries: await deliveriesFor(deps, gateway),
+    firmware: await firmwareFor(deps, gateway),
+  };
 }
 
 async function wishesFor(deps: Deps, gateway: GatewayRow): Promise<WishAnswer[]> {
