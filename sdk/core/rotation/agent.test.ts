@@ -190,6 +190,21 @@ describe('refusals', () => {
     }
     expect(state).toMatchObject({ phase: 'PROVEN', base: K1, candidate: K2 });
   });
+
+  test('agent: the base cannot be dropped, the medium takes no write → PROVEN, and the base is not used again', () => {
+    const proven = feed(boot(K1, K2), accepted('K2')).state;
+    for (const ends of [{ kind: 'settled', generation: 2 } as const, revoked('K1')]) {
+      const dropping = feed(proven, ends);
+      expect(dropping.effects).toEqual([{ kind: 'mirror', fingerprint: 'K2' }]);
+      const kept = feed(dropping.state, { kind: 'written', slots: [K1, K2] });
+      expect(kept.state).toMatchObject({ phase: 'PROVEN', base: K1, candidate: K2 });
+      expect(kept.effects.map((one) => one.kind)).toEqual(['wake']);
+      expect(fingerprintToSend(kept.state)).toBe('K2');
+      const again = feed(kept.state, { kind: 'failed' }, { kind: 'due' }, ends);
+      expect(again.effects).toEqual([{ kind: 'mirror', fingerprint: 'K2' }]);
+      expect(feed(again.state, { kind: 'written', slots: [K2, K2] }).state.phase).toBe('SETTLED');
+    }
+  });
 });
 
 describe('LIMBO', () => {

@@ -12,6 +12,7 @@ export const DEVICE_TABLE = [
   '* booted,written noKey EMPTY -',
   '* booted twoKeys PROVING register,wake !',
   '* booted,provisioned - SETTLED wake !',
+  '* written kept PROVEN backOff',
   '* written staged STAGED register,wake',
   '* written twoKeys PROVING backOff',
   '* written mirrored SETTLED wake',

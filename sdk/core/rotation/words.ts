@@ -35,6 +35,8 @@ export const ROTATION_GUARDS: { [name: string]: Guard } = {
   busy: (state) => state.writing !== null,
   noKey: (state) => !state.base,
   twoKeys: (state) => !!state.candidate,
+  /** The proven key was to be copied over the old one, and both still read back. */
+  kept: (state) => !!state.candidate && state.writing === copyOf(state.candidate.fingerprint),
   /** The candidate that was being written reads back. */
   staged: (state) => !!state.candidate && state.candidate.fingerprint === state.writing,
   mirrored: (state) => state.mirrored,
@@ -70,14 +72,20 @@ const backOff: Action = (state, _event, effects) => {
   wake(effects, wide < BACK_OFF_MS_MAX ? wide : BACK_OFF_MS_MAX);
 };
 
+/** What `writing` says of a key that is copied over the other slot: another thing than that it is staged. */
+function copyOf(fingerprint: string): string {
+  return `=${fingerprint}`;
+}
+
 /** Goes on with this key alone, and copies it over the other slot. */
 function copyOver(state: RotationState, key: SlotKey | null, effects: RotationEffect[]): void {
   state.base = key;
   state.candidate = null;
   state.mirrored = state.baseRefused = state.recovery = false;
   state.turn = 'base';
-  state.writing = (key as SlotKey).fingerprint;
-  effects.push({ kind: 'mirror', fingerprint: state.writing });
+  const fingerprint = (key as SlotKey).fingerprint;
+  state.writing = copyOf(fingerprint);
+  effects.push({ kind: 'mirror', fingerprint: fingerprint });
 }
 
 function register(state: RotationState, by: SlotKey | null, effects: RotationEffect[]): void {

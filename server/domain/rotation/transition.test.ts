@@ -259,6 +259,16 @@ describe('quarantine', () => {
   });
 });
 
+test('transition: recovered in the boot of an earlier proof, and its key expired → using that key is no alarm', () => {
+  const reported = apply(proven, commit('K2', at(1, 2), true)).row;
+  expect(reported.provenAt).not.toBeNull();
+  const incident = apply(reported, { kind: 'quarantine', reason: 'r' }).row;
+  const pending = apply(incident, recover('K3', 4)).row;
+  const expired = transition(pending, { kind: 'tick' }, 1_000_000).row;
+  expect(expired.state).toBe('QUARANTINED');
+  expect(transition(expired, { kind: 'contact', by: 'K3', position: at(1, 9) }, 0).alarms).toEqual([]);
+});
+
 test('transition: a server restored to before the proof → the recovery proof brings the key back', () => {
   const outcome = transition(idle, recover('K5', 5), 0);
   expect(outcome.row).toMatchObject({ state: 'MINTED', generation: 5, pending: 'K5', incident: true });

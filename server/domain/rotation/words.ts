@@ -109,6 +109,8 @@ export const ACTIONS = {
     hand.row.pendingExpiresAtMs = hand.nowMs + hand.row.pendingTtlMs;
     hand.row.deadlineAtMs = null;
     hand.row.proposals = [];
+    // From here the device may try any of its keys: what it reported of an earlier rotation holds no more.
+    hand.row.provenAt = null;
     change(hand, hand.row.pending, 'pending');
   },
   revokePending: (hand) => {
