@@ -7,6 +7,7 @@ import { type Listener, listen, parseListenAddress } from '../broker/listeners.t
 import type { MessageSink } from '../broker/message.ts';
 import { createOwnBroker } from '../broker/own-broker.ts';
 import type { Publish } from '../control/control.ts';
+import { HeldKeys } from '../plc/held-keys.ts';
 import { createRelay, type Relay } from '../relay/relay.ts';
 import { openKeyCache } from '../sign-in/key-cache.ts';
 import { SignIn } from '../sign-in/sign-in.ts';
@@ -77,7 +78,18 @@ async function begin(
   await mkdir(config.data, { recursive: true, mode: 0o700 });
   const links = await openLinkJournal(config.linksFile);
   ends.push(() => links.close());
+  const plcs = await HeldKeys.open({
+    plcs: config.plcs,
+    folder: join(config.data, 'plcs'),
+    base,
+    transport,
+    warn: log,
+  }).catch((error: unknown) => {
+    throw new ConfigError([error instanceof Error ? error.message : String(error)]);
+  });
+  ends.push(() => plcs.close());
   const uplink = await Uplink.open({
+    asDevice: (device) => plcs.transportOf(device),
     folder: join(config.data, 'spool'),
     base,
     transport,
@@ -112,14 +124,18 @@ async function begin(
     },
   };
   const cache = await openKeyCache(join(config.data, 'keys.json'), log);
-  const signIn = new SignIn({ relay, cache, warn: log, revoked: (device, hash) => broker.disconnect(device, hash) });
+  const signIn = new SignIn({
+    ...{ relay, cache, warn: log },
+    held: (device, password) => plcs.signsIn(device, password),
+    revoked: (device, hash) => broker.disconnect(device, hash),
+  });
   const count = (name: string, label?: string) => metrics.add(name, label);
   const publish: Publish = (...what) => {
     broker.publish(...what);
     joined?.publish(...what);
   };
   const room = await openControlRoom({
-    ...{ config, base, transport, relay, uplink, links, publish, count, log },
+    ...{ config, base, transport, relay, uplink, links, plcs, publish, count, log },
     signIn: () => signIn,
   });
   ends.push(() => room.close());

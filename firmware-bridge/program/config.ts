@@ -4,6 +4,7 @@ import type { TopicMapping } from '../broker/topic-mapping.ts';
 import { isChannel, isDeviceId } from '../broker/topics.ts';
 import { FILE_LIMITS, type FileLimits } from '../files/file-limits.ts';
 import { BRIDGE_LIMITS, type BridgeLimits } from '../limits.ts';
+import type { PlcConfig } from '../plc/held-keys.ts';
 import type { LineSettings } from '../uplink/device-line.ts';
 import { LINE_SETTINGS } from '../uplink/uplink.ts';
 
@@ -29,6 +30,8 @@ export interface BridgeConfig {
   recipient: string | null;
   ttlSeconds: number;
   limits: BridgeLimits;
+  /** Devices whose keys this gateway holds. */
+  plcs: PlcConfig[];
   files: FileLimits;
   /** Public keys whose images are passed on; null: those the server vouches for. */
   firmwareKeys: string[] | null;
@@ -83,6 +86,11 @@ export const CONFIG_SCHEMA = {
       recipient: text,
       ttl_seconds: whole(60, 604_800),
       limits: object(Object.fromEntries(Object.keys(BRIDGE_LIMITS).map((name) => [snake(name), whole(1, 2 ** 31)]))),
+      plcs: {
+        type: 'array',
+        items: object({ device: text, key_file: text, password_file: text }, ['device', 'key_file']),
+        description: 'Devices that cannot hold a key: the gateway holds and rotates one for each',
+      },
       firmware_keys: {
         type: 'array',
         minItems: 1,
@@ -200,6 +208,7 @@ interface Raw {
   limits?: Record<string, number>;
   files?: Record<string, number>;
   firmware_keys?: string[];
+  plcs?: { device: string; key_file: string; password_file?: string }[];
   uplink?: Record<string, number | string>;
 }
 
@@ -220,6 +229,9 @@ function checked(
       problems.push(`broker.topics[${i}].device: expected a device id with {1}… in it`);
     if (!isChannel(mapping.channel.replace(/\{[1-9#]\}/g, 'x')))
       problems.push(`broker.topics[${i}].channel: expected a channel with {1}… in it`);
+  }
+  for (const [i, { device }] of (raw.plcs ?? []).entries()) {
+    if (!isDeviceId(device)) problems.push(`plcs[${i}].device: expected a device id, got another text`);
   }
   for (const [i, key] of (raw.firmware_keys ?? []).entries()) {
     if (!/^[0-9a-f]{64}$/.test(key))
@@ -251,6 +263,11 @@ function checked(
     recipient: raw.recipient ?? null,
     ttlSeconds: raw.ttl_seconds ?? 604_800,
     limits: { ...BRIDGE_LIMITS, ...camelNames(raw.limits) } as BridgeLimits,
+    plcs: (raw.plcs ?? []).map(({ device, key_file, password_file }) => ({
+      device,
+      keyFile: at(key_file),
+      passwordFile: password_file === undefined ? null : at(password_file),
+    })),
     firmwareKeys: raw.firmware_keys ?? null,
     files: { ...FILE_LIMITS, ...camelNames(raw.files) } as FileLimits,
     uplink: { ...LINE_SETTINGS, ...camelNames(raw.uplink) } as LineSettings,

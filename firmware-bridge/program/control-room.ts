@@ -8,6 +8,7 @@ import { deliveryErrand } from '../files/deliveries.ts';
 import { FileDesk, type WholeFile } from '../files/file-desk.ts';
 import { ImageShelf } from '../files/firmware.ts';
 import { Outbox } from '../files/outbox.ts';
+import type { HeldKeys } from '../plc/held-keys.ts';
 import type { Relay } from '../relay/relay.ts';
 import type { SignIn } from '../sign-in/sign-in.ts';
 import type { LinkJournal } from '../uplink/links.ts';
@@ -17,6 +18,8 @@ import type { BridgeConfig } from './config.ts';
 /** Blocks of files for devices: two of them fit into what the smallest have for a message. */
 const DOWN_BLOCK_BYTES = 16_384;
 
+const TELL_MS = 10_000;
+
 export interface ControlRoomParts {
   config: BridgeConfig;
   base: URL;
@@ -24,6 +27,7 @@ export interface ControlRoomParts {
   relay: Relay;
   uplink: Uplink;
   links: LinkJournal;
+  plcs: HeldKeys;
   signIn(): Pick<SignIn, 'revokedKeys'>;
   publish: Publish;
   count(name: string, label?: string): void;
@@ -45,12 +49,24 @@ export async function openControlRoom(parts: ControlRoomParts): Promise<ControlR
   const { config, base, transport, relay, links, uplink, publish, count, log } = parts;
   const outbox = new Outbox({ limits: config.files, publish, count, note: log });
   const delivery = { folder: join(config.data, 'outbox'), base, transport, relay, block: DOWN_BLOCK_BYTES };
+  let told = false;
+  /** Once a run, when the server is there: whose keys are held here is shown to people. */
+  const tellHeld = () => {
+    if (told) return;
+    told = true;
+    relay.holds(parts.plcs.devices, TELL_MS).catch((error: unknown) => {
+      told = false;
+      log(`the server could not be told whose keys are held here: ${String(error)}`);
+    });
+  };
   const shelf = new ImageShelf({ folder: join(config.data, 'images'), relay, trusted: config.firmwareKeys });
   const board = new WorkBoard({
     relay,
     intervalMs: config.limits.workIntervalMs,
     publish,
-    took({ deliveries, firmware }) {
+    took({ wishes, deliveries, firmware }) {
+      tellHeld();
+      void parts.plcs.look(wishes.map(({ device }) => device));
       outbox.show([
         ...deliveries.map((one) => deliveryErrand(one, delivery)),
         ...firmware.map(({ device, image }) => shelf.errand(device, image)),

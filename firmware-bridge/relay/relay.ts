@@ -90,6 +90,8 @@ export interface Relay {
   message(carried: CarriedMessage, timeoutMs: number): Promise<CarriedAnswer>;
   work(timeoutMs: number): Promise<GatewayWork>;
   refuseDelivery(id: string, reason: string, timeoutMs: number): Promise<void>;
+  /** Whose keys this gateway holds, because they cannot: all of them. */
+  holds(devices: readonly string[], timeoutMs: number): Promise<void>;
   image(id: string): Promise<FirmwareImage>;
   imageContent(id: string): Promise<AsyncIterable<Buffer>>;
 }
@@ -176,6 +178,9 @@ export function createRelay(options: RelayOptions): Relay {
     },
     async refuseDelivery(id, reason, timeoutMs) {
       await ask('POST', '/v1/gateway/refusals', { delivery: id, reason }, timeoutMs);
+    },
+    async holds(devices, timeoutMs) {
+      await ask('PUT', '/v1/gateway/held-keys', { devices }, timeoutMs);
     },
     async image(id) {
       const path = `/v1/gateway/firmware?image=${encodeURIComponent(id)}`;

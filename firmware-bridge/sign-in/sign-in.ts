@@ -21,10 +21,14 @@ export interface SignInOptions {
   awayMs?: number;
   nowMs?: () => number;
   warn(detail: string): void;
+  /** Devices whose keys are held here sign in with a password of their own; null: it is none of them. */
+  held?(device: string, password: Uint8Array | undefined): boolean | null;
   /** A key that was remembered is valid no longer: whoever is signed in with it must go. */
   revoked(device: string, keySha256: string): void;
 }
 
+/** Stands for the key in sessions of devices whose key is held here: the session vouches for nothing. */
+const HELD = '';
 /** Keys asked about in one request when what is remembered is checked. */
 const REVIEW_BATCH = 100;
 /** Questions that may wait for their turn; the rest is told to come again. */
@@ -53,6 +57,9 @@ export class SignIn {
   }
 
   async check(device: string, password: Uint8Array | undefined): Promise<SignInVerdict> {
+    const held = this.#options.held?.(device, password) ?? null;
+    if (held === true) return { ok: true, device, keySha256: HELD };
+    if (held === false) return { ok: false, returnCode: REFUSAL.notAuthorized, reason: 'its password is another' };
     const key = password === undefined ? null : parseApiKey(Buffer.from(password).toString('latin1'));
     if (key === null) return { ok: false, returnCode: REFUSAL.malformed, reason: 'the password is not an API key' };
     const keySha256 = createHash('sha256').update(key.bytes()).digest('hex');

@@ -37,6 +37,8 @@ export class FakeRelay implements Relay {
 
   async refuseDelivery() {}
 
+  async holds() {}
+
   async image(): Promise<never> {
     throw new RelayUnavailable('the WAN is down');
   }

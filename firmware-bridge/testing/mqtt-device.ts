@@ -47,6 +47,13 @@ export function deviceSecret(key: ApiKey): Buffer {
   return hmac(key.bytes(), DEVICE_SECRET_LABEL);
 }
 
+/** D of a staged key, wrapped under that of the present one. */
+export function wrapSecret(present: ApiKey, staged: ApiKey): string {
+  const wrapping = hmac(deviceSecret(present), SECRET_WRAP_LABEL);
+  const cipher = createCipheriv('id-aes256-wrap', wrapping, Buffer.alloc(8, 0xa6));
+  return Buffer.concat([cipher.update(deviceSecret(staged)), cipher.final()]).toString('hex');
+}
+
 /**
  * The reference of a device that speaks MQTT: the rotation agent of sdk/core, driven by sdk/node, whose requests travel
  * as messages (firmware-bridge/SPEC.md). It believes an answer only with the server's MAC under the key it asked with.
@@ -251,14 +258,7 @@ export class MqttDevice {
   /** D of a key it made itself goes to the server wrapped: only so can later answers be signed. */
   #handedSecret(body: { fingerprint?: string; sha256?: string }, present: ApiKey): object {
     if (body.sha256 === undefined) return {};
-    const staged = this.#keyOf(body.fingerprint as string);
-    const cipher = createCipheriv(
-      'id-aes256-wrap',
-      hmac(deviceSecret(present), SECRET_WRAP_LABEL),
-      Buffer.alloc(8, 0xa6),
-    );
-    const wrapped = Buffer.concat([cipher.update(deviceSecret(staged)), cipher.final()]);
-    return { wrapped_secret: wrapped.toString('hex') };
+    return { wrapped_secret: wrapSecret(present, this.#keyOf(body.fingerprint as string)) };
   }
 
   #verified(payload: Buffer, key: ApiKey): HttpAnswer {

@@ -52,7 +52,7 @@ export class MqttWorld {
   readonly gateways: Gateway[] = [];
   readonly #devices: MqttDevice[] = [];
   /** Of each gateway's configuration, beside what is the world's own. */
-  readonly more: { files?: Record<string, number>; firmware_keys?: string[] };
+  readonly more: { files?: Record<string, number>; firmware_keys?: string[]; plcs?: object[] };
 
   private constructor(
     how: BrokerKind,
@@ -86,7 +86,7 @@ export class MqttWorld {
 
   async gateway(name: string, devices: readonly string[]): Promise<Gateway> {
     const folder = join(this.folder, name);
-    await mkdir(folder);
+    await mkdir(folder, { recursive: true });
     const made = await addGateway(this.kit.server.deps, this.operator, { name, devices });
     await writeFile(join(folder, 'gateway.key'), made.key);
     const broker = {
@@ -103,6 +103,7 @@ export class MqttWorld {
       files: { silence_ms: 300, ...this.more.files },
       uplink: { age_ms_max: 50, retry_delay_ms_max: 200, spread_ms_max: 100 },
       ...(this.more.firmware_keys === undefined ? {} : { firmware_keys: this.more.firmware_keys }),
+      ...(this.more.plcs === undefined ? {} : { plcs: this.more.plcs }),
       ...(this.plant === null ? { listen: ['mqtt://127.0.0.1:0'] } : { broker }),
     };
     await writeFile(join(folder, 'bridge.json'), JSON.stringify(config));

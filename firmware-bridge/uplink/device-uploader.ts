@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type LinkAnswer, UPLOAD_LIMITS, type UploadLimits } from '#sdk/core';
-import { bufferSource, type JobHooks, type Source, type Transport, Uploader } from '#sdk/node';
+import { bufferSource, type JobHooks, ROTATING, type Source, type Transport, Uploader } from '#sdk/node';
 import { HEADER_ON_BEHALF } from '../relay/relay.ts';
 import type { BatchFile } from './batch-files.ts';
 
@@ -8,6 +8,8 @@ export interface DeviceUploaderOptions {
   base: URL;
   transport: Transport;
   gatewayKey(): string;
+  /** Where the gateway holds the device's own key: sends under that, and not for the device. */
+  asDevice?: Transport | null;
   device: string;
   ttlSeconds: number;
   recipient: string | null;
@@ -39,11 +41,12 @@ export class DeviceUploader {
 
   constructor(options: DeviceUploaderOptions) {
     this.#options = options;
+    const asDevice = options.asDevice ?? null;
     this.#uploader = new Uploader({
       base: options.base,
-      transport: options.transport,
-      authorization: async () => `Bearer ${options.gatewayKey()}`,
-      headers: { [HEADER_ON_BEHALF]: options.device },
+      transport: asDevice ?? options.transport,
+      authorization: async () => (asDevice === null ? `Bearer ${options.gatewayKey()}` : ROTATING),
+      headers: asDevice === null ? { [HEADER_ON_BEHALF]: options.device } : {},
       limits: { ...UPLOAD_LIMITS, ...options.limits },
     });
   }

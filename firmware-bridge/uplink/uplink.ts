@@ -25,6 +25,8 @@ export interface UplinkOptions {
   base: URL;
   transport: Transport;
   gatewayKey(): string;
+  /** The transport that sends as this device, where its key is held here; null: the gateway sends for it. */
+  asDevice?(device: string): Transport | null;
   settings?: Partial<LineSettings>;
   /** Default 604,800: readings wait for their reader as long as they can. */
   ttlSeconds?: number;
@@ -108,6 +110,7 @@ export class Uplink implements MessageSink {
       base,
       transport,
       gatewayKey,
+      asDevice: this.#options.asDevice?.(device) ?? null,
       device,
       ttlSeconds: ttlSeconds ?? 604_800,
       recipient: recipient ?? null,

@@ -289,6 +289,8 @@ export interface RotationAnswer {
   /** What the device last said of itself. */
   reported: ReportedStatus | null;
   limbo_since: string | null;
+  /** The gateway that holds the key of a device that cannot; only where one device is looked at. */
+  key_held_by?: string | null;
 }
 
 export interface ProposedKey {

@@ -13,6 +13,7 @@ export const GATEWAY_OPERATIONS: Readonly<Record<string, 'itself' | 'device'>> =
   gatewayMessage: 'itself',
   gatewayWork: 'itself',
   gatewayRefuseDelivery: 'itself',
+  gatewayHeldKeys: 'itself',
   gatewayFirmware: 'itself',
   gatewayFirmwareContent: 'itself',
   upload: 'device',

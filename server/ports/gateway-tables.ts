@@ -18,6 +18,8 @@ export interface GatewayDeviceRow {
   id: string;
   gateway_id: GatewayId;
   device_id: DeviceId;
+  /** The gateway holds the device's key, because the device cannot. */
+  holds_key: boolean | null;
   created_at_ms: number;
   version: number;
 }
@@ -68,9 +70,19 @@ export const GATEWAY_TABLES: { readonly [T in keyof GatewayTables]: TableShape<G
   },
   gateway_devices: {
     key: 'id',
-    columns: { id: 'text', gateway_id: 'text', device_id: 'text', created_at_ms: 'int', version: 'int' },
+    columns: {
+      id: 'text',
+      gateway_id: 'text',
+      device_id: 'text',
+      holds_key: 'bool?',
+      created_at_ms: 'int',
+      version: 'int',
+    },
     unique: [],
-    indexes: [['gateway_id', 'id']],
+    indexes: [
+      ['gateway_id', 'id'],
+      ['device_id', 'id'],
+    ],
   },
   message_counters: {
     key: 'id',

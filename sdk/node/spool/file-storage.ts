@@ -45,12 +45,16 @@ export interface FileSpoolStorage extends SpoolStorage {
   close(): Promise<void>;
 }
 
+/**
+ * One block for all reads of all spools, which end before anything else runs: a new one each time would grow the process by
+ * what the collector has not noticed yet, and one a spool is 64 KB for each of a gateway's thousand.
+ */
+let block = new Uint8Array(65536);
+
 /** A spool's storage in a folder that exists. Files are made 0600. */
 export function fileSpoolStorage(folder: string, fileSystem: SpoolFileSystem = nodeFileSystem): FileSpoolStorage {
   /** In the order of last use. */
   const handles = new Map<string, FileHandle>();
-  /** One block for all reads: a new one each time would grow the process by what the collector has not noticed yet. */
-  let block = new Uint8Array(65536);
 
   const forget = async (name: string) => {
     const handle = handles.get(name);

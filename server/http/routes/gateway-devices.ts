@@ -2,6 +2,7 @@ import type { DeviceId } from '../../domain/ids.ts';
 import { addDelivery, refuseDelivery } from '../../usecases/gateway/deliveries.ts';
 import { type CarriedMessage, type Evidence, hearThroughGateway } from '../../usecases/gateway/device-message.ts';
 import { gatewayOf } from '../../usecases/gateway/gateways.ts';
+import { tellHeldKeys } from '../../usecases/gateway/held-keys.ts';
 import { gatewayWork } from '../../usecases/gateway/work.ts';
 import { checkFields, readJson } from '../body/request-body.ts';
 import { knownQuery } from '../query.ts';
@@ -181,4 +182,41 @@ const postRefusal: RouteDef = {
   },
 };
 
-export const GATEWAY_DEVICE_ROUTES: readonly RouteDef[] = [postMessage, getWork, postDelivery, postRefusal];
+const putHeldKeys: RouteDef = {
+  method: 'PUT',
+  path: '/v1/gateway/held-keys',
+  auth: 'key',
+  body: 'json',
+  operation: {
+    operationId: 'gatewayHeldKeys',
+    summary: 'The gateway says for which of its devices it holds the key, because they cannot',
+    requestBody: jsonRequest({ devices: { type: 'array', items: text } }, ['devices']),
+    responses: {
+      '200': jsonResponse('All whose keys it holds', {
+        type: 'object',
+        properties: { devices: { type: 'array', items: text } },
+        required: ['devices'],
+      }),
+    },
+    errors: [
+      'role_insufficient',
+      'not_found',
+      'invalid_field',
+      'invalid_body',
+      'unsupported_media_type',
+      'payload_too_large',
+    ],
+  },
+  async handle({ deps, caller, req }) {
+    const body = checkFields(await readJson(req), { devices: { type: 'strings', required: true } });
+    return { status: 200, json: { devices: await tellHeldKeys(deps, caller, body['devices'] as string[]) } };
+  },
+};
+
+export const GATEWAY_DEVICE_ROUTES: readonly RouteDef[] = [
+  postMessage,
+  getWork,
+  postDelivery,
+  postRefusal,
+  putHeldKeys,
+];

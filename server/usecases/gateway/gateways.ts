@@ -136,6 +136,7 @@ function listing(gateway: GatewayId, device: DeviceId, nowMs: number): Write {
     id: listingId(gateway, device),
     gateway_id: gateway,
     device_id: device,
+    holds_key: null,
     created_at_ms: nowMs,
     version: 1,
   };

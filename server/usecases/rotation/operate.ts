@@ -9,6 +9,7 @@ import { auditOf, type Caller, requireAccountKey, requireManagement, requireWrit
 import type { Deps } from '../deps.ts';
 import { sealDeviceSecret } from '../device/device-secret.ts';
 import { FuselinkError } from '../error.ts';
+import { keyHolderOf } from '../gateway/held-keys.ts';
 import { fingerprintOfKey, hashOfKey } from '../key/mint-key.ts';
 import { decideAndCommit } from '../store-helpers.ts';
 import { decideRotation, type NewDeviceKey } from './decide.ts';
@@ -95,7 +96,7 @@ export async function findDevice(deps: Deps, caller: Caller, id: DeviceId): Prom
 export async function lookAtRotation(deps: Deps, caller: Caller, id: DeviceId): Promise<RotationAnswer> {
   const device = await findDevice(deps, caller, id);
   const { record } = await loadRotation(deps, { id: device.id, accountId: device.account_id });
-  return rotationAnswer(record);
+  return { ...rotationAnswer(record), key_held_by: await keyHolderOf(deps, device.id) };
 }
 
 /** What an operator may order one device's rotation to do. */
