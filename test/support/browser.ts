@@ -93,12 +93,13 @@ export async function watchedPage(context: BrowserContext, options: { mayFail?: 
 
 let axeSource: Promise<string> | undefined;
 
-/** What axe has against the page, one line for each rule and the elements that break it. */
-export async function axeViolations(page: Page): Promise<string[]> {
+/** What axe has against the page, one line for each rule and the elements that break it; of some rules only, if named. */
+export async function axeViolations(page: Page, rules?: readonly string[]): Promise<string[]> {
   axeSource ??= readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  const options = rules === undefined ? {} : { runOnly: rules };
   // Through the debugger, so that the page's own policy stays as it is.
   return page.evaluate(
-    `${await axeSource}; axe.run().then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html + ' ' + n.failureSummary).join(' | ')))`,
+    `${await axeSource}; axe.run(${JSON.stringify(options)}).then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html + ' ' + n.failureSummary).join(' | ')))`,
   );
 }
 

@@ -16,7 +16,7 @@ import { Time } from '../parts/time.tsx';
 import { type Column, WindowedTable } from '../parts/windowed-table.tsx';
 import { useLive } from '../state/live.ts';
 import { createPagedList, PAGE_ROWS } from '../state/paged-list.ts';
-import { go, href, place } from '../state/route.ts';
+import { place, setFilters } from '../state/route.ts';
 
 export function Audit() {
   const subject = place.value.query.get('subject') ?? '';
@@ -57,7 +57,7 @@ export function Audit() {
           label="About"
           value={subject}
           hint="A whole id: of a device, transfer, key, campaign"
-          onSearch={(text) => go(href('audit', null, { subject: text }), { replace: true })}
+          onSearch={(text) => setFilters({ subject: text })}
         />
       </Filters>
       <WindowedTable

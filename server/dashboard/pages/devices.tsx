@@ -14,7 +14,7 @@ import { type Column, WindowedTable } from '../parts/windowed-table.tsx';
 import { enrolCommand } from '../state/commands.ts';
 import { useLive } from '../state/live.ts';
 import { createPagedList, PAGE_ROWS } from '../state/paged-list.ts';
-import { go, href, place } from '../state/route.ts';
+import { href, place, setFilters } from '../state/route.ts';
 import { mayChange } from '../state/session.ts';
 import { EnrolDialog } from './enrol-dialog.tsx';
 
@@ -70,8 +70,6 @@ export function Devices() {
       action.startsWith('device.') || action.startsWith('rotation.') || action.startsWith('transfer.sent'),
     () => void list.refresh(({ id }) => id),
   );
-  const filter = (changed: Record<string, string>) =>
-    go(href('devices', null, { q, tag, state, ...changed }), { replace: true });
   const { rows, next, expected } = list.state.value;
   return (
     <Page
@@ -89,14 +87,15 @@ export function Devices() {
           label="Search"
           value={q}
           hint="Name, profile, tag, group or id"
-          onSearch={(text) => filter({ q: text })}
+          onSearch={(text) => setFilters({ q: text })}
         />
-        <SelectField label="Key state" value={state} options={STATES} onChange={(value) => filter({ state: value })} />
-        {tag === '' ? null : (
-          <Button onClick={() => filter({ tag: '' })} label={`Take the tag ${tag} away`}>
-            tag: {tag} ×
-          </Button>
-        )}
+        <SelectField
+          label="Key state"
+          value={state}
+          options={STATES}
+          onChange={(value) => setFilters({ state: value })}
+        />
+        {tag === '' ? null : <Button onClick={() => setFilters({ tag: '' })}>tag: {tag} ×</Button>}
         <p class="soft found" role="status">
           {next === undefined
             ? ''
@@ -114,7 +113,7 @@ export function Devices() {
           q !== '' || tag !== '' || state !== '' ? (
             <Empty
               title="No device is like that"
-              actions={<Button onClick={() => filter({ q: '', tag: '', state: '' })}>Show all devices</Button>}
+              actions={<Button onClick={() => setFilters({ q: '', tag: '', state: '' })}>Show all devices</Button>}
             >
               <p>Search looks at names, profiles, tags and groups, in any case.</p>
             </Empty>

@@ -44,12 +44,9 @@ export function Events() {
           {held === null ? WORDS[streamState.value] : `Held; ${countText(Math.max(0, missed), 'event')} came since.`}
         </p>
       </Filters>
-      <Card title="As it happens" actions={<a href={href('audit')}>What happened before</a>}>
+      <Card title="As it happens" actions={<a href={href('audit')}>All of the past</a>}>
         {shown.length === 0 ? (
-          <Empty
-            title={heard.value.length === 0 ? 'Nothing has happened since you came' : 'Nothing of that kind'}
-            command={eventsCommand()}
-          >
+          <Empty title={heard.value.length === 0 ? 'No events yet' : 'Nothing of that kind'} command={eventsCommand()}>
             <p>The same stream for your own programs, resumed after a break where it was:</p>
           </Empty>
         ) : (

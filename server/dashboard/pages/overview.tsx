@@ -110,9 +110,9 @@ export function Overview() {
               )}
             </Card>
           </div>
-          <Card title="Since you opened this page" actions={<a href={href('events')}>All events</a>}>
+          <Card title="Latest events" actions={<a href={href('events')}>All events</a>}>
             {heard.value.length === 0 ? (
-              <p class="soft">Nothing has happened yet. What happens shows up here by itself.</p>
+              <p class="soft">None yet. What happens shows up here by itself.</p>
             ) : (
               <ul class="lines">
                 {heard.value.slice(0, 8).map((event) => (

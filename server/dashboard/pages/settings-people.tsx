@@ -107,7 +107,7 @@ function Person({
             options={rolesUpTo('owner').map(([role]) => [role, role] as const)}
             onChange={(role) => onRole(role as Role)}
           />
-          <Button onClick={() => onAsk('reset')} label={`Reset the authenticator of ${user.email}`}>
+          <Button onClick={() => onAsk('reset')} label={`Reset authenticator of ${user.email}`}>
             Reset authenticator
           </Button>
           <Button kind="danger" onClick={() => onAsk('remove')} label={`Remove ${user.email}`}>

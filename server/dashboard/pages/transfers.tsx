@@ -14,7 +14,7 @@ import { type Column, WindowedTable } from '../parts/windowed-table.tsx';
 import { sendCommand } from '../state/commands.ts';
 import { useLive } from '../state/live.ts';
 import { createPagedList, PAGE_ROWS } from '../state/paged-list.ts';
-import { go, href, place } from '../state/route.ts';
+import { href, place, setFilters } from '../state/route.ts';
 
 const COLUMNS: readonly Column<TransferAnswer>[] = [
   {
@@ -60,8 +60,6 @@ export function Transfers() {
     ({ action }) => action.startsWith('transfer.'),
     () => void list.refresh(({ id }) => id),
   );
-  const filter = (changed: Record<string, string>) =>
-    go(href('transfers', null, { state, recipient, device, key, ...changed }), { replace: true });
   const filtered = state !== '' || recipient !== '' || device !== '' || key !== '';
   return (
     <Page title="Transfers">
@@ -70,19 +68,11 @@ export function Transfers() {
           label="Recipient"
           value={recipient}
           hint="The whole address"
-          onSearch={(text) => filter({ recipient: text })}
+          onSearch={(text) => setFilters({ recipient: text })}
         />
-        <SelectField label="State" value={state} options={STATES} onChange={(value) => filter({ state: value })} />
-        {device === '' ? null : (
-          <Button onClick={() => filter({ device: '' })} label="Show the files of all devices">
-            of one device ×
-          </Button>
-        )}
-        {key === '' ? null : (
-          <Button onClick={() => filter({ key: '' })} label="Show the files of all keys">
-            of one key ×
-          </Button>
-        )}
+        <SelectField label="State" value={state} options={STATES} onChange={(value) => setFilters({ state: value })} />
+        {device === '' ? null : <Button onClick={() => setFilters({ device: '' })}>of one device ×</Button>}
+        {key === '' ? null : <Button onClick={() => setFilters({ key: '' })}>of one key ×</Button>}
       </Filters>
       <WindowedTable
         list={list}
@@ -94,7 +84,7 @@ export function Transfers() {
             <Empty
               title="No transfer is like that"
               actions={
-                <Button onClick={() => filter({ state: '', recipient: '', device: '', key: '' })}>
+                <Button onClick={() => setFilters({ state: '', recipient: '', device: '', key: '' })}>
                   Show all transfers
                 </Button>
               }

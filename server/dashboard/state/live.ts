@@ -1,15 +1,18 @@
 import { signal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { type AuditAnswer, EVENT_CLOSED, EVENT_RESET } from '#sdk/protocol';
 import { address } from '../api/calls.ts';
+import { listAudit } from '../api/fleet.ts';
 
 /** How the stream of events stands. */
 export const streamState = signal<'off' | 'connecting' | 'live' | 'waiting'>('off');
-/** What was heard since this page was opened, newest first. */
+/** What happened lately, newest first: the end of the audit, and what was heard since. */
 export const heard = signal<readonly AuditAnswer[]>([]);
 
 /** Events kept to look at; the audit has all of them. */
 const KEPT_MAX = 500;
+/** Of those that happened before. */
+const BEFORE_MAX = 30;
 const RETRY_MS_MIN = 2_000;
 const RETRY_MS_MAX = 30_000;
 
@@ -20,15 +23,31 @@ let source: EventSource | null = null;
 let timer: ReturnType<typeof setTimeout> | undefined;
 let lastSeq: number | null = null;
 let retryMs = RETRY_MS_MIN;
+/** Goes up when listening ends: what was begun before it is dropped. */
+let turn = 0;
 let tellClosed: (code: string) => void = () => {};
 
 /** Opens the stream and keeps it open. `closed` is told when the session no longer holds. */
 export function listen(closed: (code: string) => void): void {
   tellClosed = closed;
-  if (source === null && timer === undefined) open();
+  if (streamState.value !== 'off') return;
+  streamState.value = 'connecting';
+  const mine = ++turn;
+  // The stream then begins behind what was read, so that nothing falls between the two.
+  listAudit({ limit: BEFORE_MAX })
+    .then(({ entries }) => {
+      if (mine !== turn) return;
+      heard.value = entries;
+      lastSeq = entries[0]?.seq ?? null;
+    })
+    .catch(() => {})
+    .finally(() => {
+      if (mine === turn) open();
+    });
 }
 
 export function stopListening(): void {
+  turn++;
   clearTimeout(timer);
   timer = undefined;
   source?.close();
@@ -88,23 +107,26 @@ const AGAIN_MS = 5_000;
  * stream is to be had, every few seconds.
  */
 export function useLive(concerns: (event: AuditAnswer) => boolean, refresh: () => void): void {
+  // What a page asks for may change with every rendering; what is pending must not be lost by one.
+  const latest = useRef({ concerns, refresh });
+  latest.current = { concerns, refresh };
   useEffect(() => {
     let pending: ReturnType<typeof setTimeout> | undefined;
     const listener: Listener = (event) => {
-      if (event !== null && !concerns(event)) return;
+      if (event !== null && !latest.current.concerns(event)) return;
       pending ??= setTimeout(() => {
         pending = undefined;
-        refresh();
+        latest.current.refresh();
       }, SETTLE_MS);
     };
     listeners.add(listener);
     const fallback = setInterval(() => {
-      if (streamState.value !== 'live') refresh();
+      if (streamState.value !== 'live') latest.current.refresh();
     }, AGAIN_MS);
     return () => {
       listeners.delete(listener);
       clearTimeout(pending);
       clearInterval(fallback);
     };
-  });
+  }, []);
 }

@@ -41,6 +41,15 @@ export function go(address: string, options: { replace?: boolean } = {}): void {
   if (before.page !== place.value.page || before.id !== place.value.id) scrollTo(0, 0);
 }
 
+/**
+ * Changes filters of the page one is on, and keeps the others as they are at this very moment: two that change one
+ * right after the other both count. Empty ones are left out.
+ */
+export function setFilters(changed: Record<string, string>): void {
+  const { page, id, query } = place.value;
+  go(href(page, id, { ...Object.fromEntries(query), ...changed }), { replace: true });
+}
+
 /** Takes links within the dashboard over from the browser, and follows its back and forward. */
 export function startRouting(basePath: string): void {
   base = basePath;
