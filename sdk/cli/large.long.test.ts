@@ -1,13 +1,13 @@
-import { spawn } from 'node:child_process';
-import { open, readFile, rm, stat, statfs } from 'node:fs/promises';
+import { open, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { measuredChild } from '../../test/support/measured-child.ts';
 import { prepareAccount, startServerChild } from '../../test/support/server-child.ts';
 import { temporaryFolder } from '../../test/support/test-server.ts';
 import { buildSdk } from '../build.ts';
 
 const FILE_BYTES = 5_368_709_120;
-const SEND_RSS_BYTES_MAX = 67_108_864;
+const RSS_BYTES_MAX = 67_108_864;
 
 let folder: { path: string; remove(): Promise<void> };
 
@@ -17,38 +17,7 @@ beforeEach(async () => {
 
 afterEach(() => folder.remove());
 
-interface Measured {
-  code: number | null;
-  out: string;
-  err: string;
-  rssBytesMax: number;
-}
-
-/** Run the built program and watch its largest resident set. */
-async function measured(program: string, args: string[], env: Record<string, string>): Promise<Measured> {
-  const child = spawn(process.execPath, [program, ...args], {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let out = '';
-  let err = '';
-  child.stdout.on('data', (bytes: Buffer) => {
-    out += bytes.toString();
-  });
-  child.stderr.on('data', (bytes: Buffer) => {
-    err += bytes.toString();
-  });
-  let rssBytesMax = 0;
-  const look = setInterval(async () => {
-    const status = await readFile(`/proc/${child.pid}/status`, 'utf8').catch(() => '');
-    rssBytesMax = Math.max(rssBytesMax, Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024);
-  }, 100);
-  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
-  clearInterval(look);
-  return { code, out, err, rssBytesMax };
-}
-
-test('large: 5 GiB by fuselink send and receive → the same digest, send within 64 MB; one byte more → refused before a byte', async () => {
+test('large: 5 GiB by fuselink send and receive → the same digest, both within 64 MiB; one byte more → refused before a byte', async () => {
   const { bavail, bsize } = await statfs(folder.path);
   expect(bavail * bsize).toBeGreaterThan(3 * FILE_BYTES);
   await buildSdk(join(folder.path, 'dist'));
@@ -64,12 +33,12 @@ test('large: 5 GiB by fuselink send and receive → the same digest, send within
     await handle.write(Buffer.from('last'), 0, 4, FILE_BYTES - 4);
     await handle.close();
     const startedMs = performance.now();
-    const sent = await measured(program, ['send', path, '--json'], env);
+    const sent = await measuredChild(program, ['send', path, '--json'], env);
     const seconds = (performance.now() - startedMs) / 1000;
     expect([sent.code, sent.err]).toEqual([0, '']);
     const { url, sha256 } = JSON.parse(sent.out) as { url: string; sha256: string };
     await rm(path);
-    const got = await measured(program, ['receive', url, '-o', join(folder.path, 'back.bin'), '--json'], env);
+    const got = await measuredChild(program, ['receive', url, '-o', join(folder.path, 'back.bin'), '--json'], env);
     expect([got.code, got.err]).toEqual([0, '']);
     expect(JSON.parse(got.out)).toMatchObject({ size: FILE_BYTES, sha256 });
     expect((await stat(join(folder.path, 'back.bin'))).size).toBe(FILE_BYTES);
@@ -77,12 +46,13 @@ test('large: 5 GiB by fuselink send and receive → the same digest, send within
     console.log(
       `send ${seconds.toFixed(1)} s, RSS ${megabytes(sent.rssBytesMax)}; receive RSS ${megabytes(got.rssBytesMax)}`,
     );
-    expect(sent.rssBytesMax).toBeLessThanOrEqual(SEND_RSS_BYTES_MAX);
+    expect(sent.rssBytesMax).toBeLessThanOrEqual(RSS_BYTES_MAX);
+    expect(got.rssBytesMax).toBeLessThanOrEqual(RSS_BYTES_MAX);
 
     const large = await open(join(folder.path, 'more.bin'), 'w');
     await large.truncate(FILE_BYTES + 1);
     await large.close();
-    const refused = await measured(program, ['send', join(folder.path, 'more.bin'), '--json'], env);
+    const refused = await measuredChild(program, ['send', join(folder.path, 'more.bin'), '--json'], env);
     expect(refused.code).toBe(3);
     expect(JSON.parse(refused.out)).toMatchObject({ error: { code: 'payload_too_large' } });
   } finally {

@@ -4,17 +4,9 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { scrypt } from '@noble/hashes/scrypt.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { sha3_256, shake256 } from '@noble/hashes/sha3.js';
-import { ml_dsa65 } from '@noble/post-quantum/ml-dsa.js';
-import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import { concat } from '../bytes.ts';
-import {
-  type Encapsulation,
-  expectAesGcmArguments,
-  expectBytes,
-  type MlKemKeyPair,
-  type SealCrypto,
-  type SealRandom,
-} from './port.ts';
+import { orFalse, postQuantum } from './noble-post-quantum.ts';
+import { expectAesGcmArguments, expectBytes, type SealCrypto, type SealRandom } from './port.ts';
 
 /** One contiguous array of the pieces, without a copy where there is only one. */
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
@@ -25,38 +17,6 @@ function isAllZero(bytes: Uint8Array): boolean {
   let any = 0;
   for (const byte of bytes) any |= byte;
   return any === 0;
-}
-
-/** noble says "invalid" by throwing; sizes are checked before, so here a throw means malformed input, never a bug of ours. */
-function orFalse(check: () => boolean): boolean {
-  try {
-    return check();
-  } catch {
-    return false;
-  }
-}
-
-export function nobleMlKem768KeyPair(seed: Uint8Array): MlKemKeyPair {
-  expectBytes('ML-KEM-768 seed', seed, 64);
-  const { publicKey, secretKey } = ml_kem768.keygen(seed);
-  return {
-    publicKey,
-    decapsulate(ciphertext) {
-      expectBytes('ML-KEM-768 ciphertext', ciphertext, 1088);
-      return ml_kem768.decapsulate(ciphertext, secretKey);
-    },
-  };
-}
-
-export function nobleMlKem768Encapsulate(publicKey: Uint8Array, coins: Uint8Array): Encapsulation | null {
-  expectBytes('ML-KEM-768 public key', publicKey, 1184);
-  expectBytes('ML-KEM-768 coins', coins, 32);
-  try {
-    const { cipherText, sharedSecret } = ml_kem768.encapsulate(publicKey, coins);
-    return { ciphertext: cipherText, sharedSecret };
-  } catch {
-    return null; // sizes are right, so what is left is the modulus check [FIPS 203 §7.2]
-  }
 }
 
 /**
@@ -106,8 +66,7 @@ export const nobleCrypto: SealCrypto = {
     }
     return isAllZero(shared) ? null : shared;
   },
-  mlKem768KeyPair: nobleMlKem768KeyPair,
-  mlKem768Encapsulate: nobleMlKem768Encapsulate,
+  ...postQuantum,
   ed25519PublicKey(seed) {
     expectBytes('Ed25519 seed', seed, 32);
     return ed25519.getPublicKey(seed);
@@ -120,19 +79,6 @@ export const nobleCrypto: SealCrypto = {
     expectBytes('Ed25519 public key', publicKey, 32);
     // RFC 8032 rules, not ZIP 215: what OpenSSL refuses is refused here too.
     return orFalse(() => signature.length === 64 && ed25519.verify(signature, message, publicKey, { zip215: false }));
-  },
-  mlDsa65PublicKey(seed) {
-    expectBytes('ML-DSA-65 seed', seed, 32);
-    return ml_dsa65.keygen(seed).publicKey;
-  },
-  mlDsa65Sign(seed, message, coins) {
-    expectBytes('ML-DSA-65 seed', seed, 32);
-    expectBytes('ML-DSA-65 coins', coins, 32);
-    return ml_dsa65.sign(message, ml_dsa65.keygen(seed).secretKey, { extraEntropy: coins });
-  },
-  mlDsa65Verify(publicKey, message, signature) {
-    expectBytes('ML-DSA-65 public key', publicKey, 1952);
-    return orFalse(() => signature.length === 3309 && ml_dsa65.verify(signature, message, publicKey));
   },
   scrypt(passphrase, salt, costLog2) {
     return scrypt(passphrase, salt, { N: 2 ** costLog2, r: 8, p: 1, dkLen: 32, maxmem: 2 ** (costLog2 + 11) });

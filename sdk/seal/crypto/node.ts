@@ -14,7 +14,7 @@ import {
   verify,
 } from 'node:crypto';
 import { concat } from '../bytes.ts';
-import { nobleCrypto, nobleMlKem768KeyPair } from './noble.ts';
+import { postQuantum } from './noble-post-quantum.ts';
 import { expectAesGcmArguments, expectBytes, type MlKemKeyPair, type SealCrypto, type SealRandom } from './port.ts';
 
 /** DER prefixes of the one fixed-size encoding each key has, so that raw bytes become key objects [RFC 8410, RFC 9935, RFC 9881]. */
@@ -55,7 +55,8 @@ function supported(probe: () => unknown): boolean {
 const nativeDecapsulate = (builtin as unknown as Record<string, unknown>)['decapsulate'] as Decapsulate | undefined;
 const hasMlKem =
   typeof nativeDecapsulate === 'function' && supported(() => privateKey(ML_KEM_768_PKCS8, new Uint8Array(64).fill(1)));
-const hasMlDsa = supported(() => publicKey(ML_DSA_65_SPKI, nobleCrypto.mlDsa65PublicKey(new Uint8Array(32))));
+// Any 1952 bytes are a key; making a real one in JavaScript would cost every program 0.3 s and 8 MB at its start.
+const hasMlDsa = supported(() => publicKey(ML_DSA_65_SPKI, new Uint8Array(1952).fill(1)));
 
 function nativeMlKem768KeyPair(seed: Uint8Array): MlKemKeyPair {
   expectBytes('ML-KEM-768 seed', seed, 64);
@@ -138,8 +139,8 @@ export const nodeCrypto: SealCrypto = {
       return null; // OpenSSL refuses an all-zero result by failing the derivation
     }
   },
-  mlKem768KeyPair: hasMlKem ? nativeMlKem768KeyPair : nobleMlKem768KeyPair,
-  mlKem768Encapsulate: nobleCrypto.mlKem768Encapsulate,
+  mlKem768KeyPair: hasMlKem ? nativeMlKem768KeyPair : postQuantum.mlKem768KeyPair,
+  mlKem768Encapsulate: postQuantum.mlKem768Encapsulate,
   ed25519PublicKey(seed) {
     expectBytes('Ed25519 seed', seed, 32);
     return rawPublicKey(privateKey(ED25519_PKCS8, seed), 32);
@@ -152,10 +153,10 @@ export const nodeCrypto: SealCrypto = {
     expectBytes('Ed25519 public key', key, 32);
     return signature.length === 64 && verify(null, message, publicKey(ED25519_SPKI, key), signature);
   },
-  mlDsa65PublicKey: nobleCrypto.mlDsa65PublicKey,
-  mlDsa65Sign: nobleCrypto.mlDsa65Sign,
+  mlDsa65PublicKey: postQuantum.mlDsa65PublicKey,
+  mlDsa65Sign: postQuantum.mlDsa65Sign,
   mlDsa65Verify(key, message, signature) {
-    if (!hasMlDsa) return nobleCrypto.mlDsa65Verify(key, message, signature);
+    if (!hasMlDsa) return postQuantum.mlDsa65Verify(key, message, signature);
     expectBytes('ML-DSA-65 public key', key, 1952);
     return signature.length === 3309 && verify(null, message, publicKey(ML_DSA_65_SPKI, key), signature);
   },
