@@ -17,7 +17,7 @@ import type { MetadataStore } from './ports/metadata-store.ts';
 import { loadSecret } from './secret-file.ts';
 import { type ServerSettings, UPLOAD_WINDOW_MS } from './settings.ts';
 import type { Deps, Settings } from './usecases/deps.ts';
-import { announcedStore, EventHub } from './usecases/events/event-hub.ts';
+import { EventHub } from './usecases/events/event-hub.ts';
 import { Metrics } from './usecases/metrics/metrics.ts';
 import { observedBlobs, observedStore } from './usecases/metrics/observed-stores.ts';
 import { Endings } from './usecases/read/endings.ts';
@@ -63,7 +63,7 @@ export async function wire(settings: ServerSettings, warn: Deps['warn']): Promis
     const metrics = new Metrics();
     const events = new EventHub();
     const deps: Deps = {
-      store: announcedStore(observedStore(store, metrics, clock), events),
+      store: observedStore(store, { metrics, clock, events }),
       blobs: observedBlobs(blobs, metrics, clock),
       clock,
       random: nodeRandom,

@@ -37,6 +37,16 @@ export function checkGet(table: Table, where: Row): string[] {
   return names;
 }
 
+/** Throws TypeError unless the key of `other` is made of text and columns of `table` that hold text. */
+export function checkBeside(table: Table, other: Table, columns: readonly string[]): void {
+  if (columnOf(other, other.key).base !== 'text') throw new TypeError(`expected a key of text, came ${other.name}`);
+  if (columns.length === 0) throw new TypeError('expected a column at least that tells the key of the row beside');
+  for (const name of columns) {
+    if (columnOf(table, name).base !== 'text')
+      throw new TypeError(`expected a column of text, came ${table.name}.${name}`);
+  }
+}
+
 interface LooseQuery {
   where: readonly (readonly unknown[])[];
   orderBy?: readonly (readonly [string, 'asc' | 'desc'])[];

@@ -1,10 +1,13 @@
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import fastify from 'fastify';
 import type { AccountId, KeyId } from '../domain/ids.ts';
 import type { Write } from '../ports/metadata-store.ts';
@@ -22,39 +25,75 @@ import { serve } from './serve.ts';
  * and without it, over HTTP, on SQLite), and the look-up alone while the stored keys grow from 10 to 1,000,000.
  */
 const CONNECTIONS = 32;
-const ROUND_MS = 1_500;
-const ROUNDS = 5;
+/** Short slices in turn: what else the machine does then weighs on both alike. */
+const SLICE_MS = 250;
+const BEAT_MS = 16;
+const SETTLE_MS = 30;
+const SLICES = 40;
+const WARM_SLICES = 8;
 const KEYS_MAX = Number(process.argv[2] ?? 1_000_000);
 const INSERTED_AT_ONCE = 10_000;
 const LOOKUPS = 20_000;
 
 interface Load {
   port: number;
-  path: string;
   key: string;
+  /** Milliseconds between two batches of one request on each connection; null: as fast as answers come. */
+  beatMs: number | null;
 }
 
-if (process.argv[2] === 'load') load(JSON.parse(process.argv[3] ?? '{}') as Load);
+if (import.meta.url.endsWith('.ts')) await runBuilt();
+else if (process.argv[2] === 'load') load(JSON.parse(process.argv[3] ?? '{}') as Load);
 else await bench();
 
-/** Requests on keep-alive connections, one at a time each, for one round; posts how many were answered, and in what time. */
-function load({ port, path, key }: Load): void {
-  const text = `GET ${path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer ${key}\r\n\r\n`;
+/** Measures what operators run, a bundle: tsx names every closure as it is made, which small requests feel. */
+async function runBuilt(): Promise<void> {
+  const folder = fileURLToPath(new URL('../../node_modules/.cache/fuselink-bench', import.meta.url));
+  const outfile = join(folder, 'authenticate.mjs');
+  const shape = { bundle: true, platform: 'node', format: 'esm', target: 'node20.19', packages: 'external' } as const;
+  await build({ entryPoints: [fileURLToPath(import.meta.url)], outfile, ...shape });
+  const child = fork(outfile, process.argv.slice(2), { execArgv: [] });
+  process.exitCode = await new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
+}
+
+/**
+ * Requests on keep-alive connections, one at a time each. `whole`: as fast as answers come. Else one on each connection at every beat,
+ * so that a batch finds the server as another one does: how often either of them sleeps weighs more than the work itself.
+ * Told a path, it answers with how many were answered, and in what time.
+ */
+function load({ port, key, beatMs }: Load): void {
+  let text = '';
   let answers = 0;
-  const startMs = performance.now();
+  const waiting = new Set<Socket>();
+  const ask = (socket: Socket) => {
+    waiting.add(socket);
+    socket.write(text);
+  };
   const sockets = Array.from({ length: CONNECTIONS }, () => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(text));
+    const socket = connect(port, '127.0.0.1');
     socket.on('data', (bytes) => {
       if (bytes.indexOf('HTTP/1.1 200') !== 0) throw new Error(`expected 200, got ${bytes.toString().slice(0, 60)}`);
       answers++;
-      socket.write(text);
+      waiting.delete(socket);
+      if (text !== '' && beatMs === null) ask(socket);
     });
     return socket;
   });
-  setTimeout(() => {
-    for (const socket of sockets) socket.destroy();
-    process.send?.({ answers, ms: performance.now() - startMs });
-  }, ROUND_MS);
+  const askIdle = () => {
+    for (const socket of sockets) if (!waiting.has(socket)) ask(socket);
+  };
+  process.on('message', (path: string) => {
+    answers = 0;
+    text = `GET ${path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer ${key}\r\n\r\n`;
+    const startMs = performance.now();
+    askIdle();
+    const beating = beatMs === null ? undefined : setInterval(askIdle, beatMs);
+    setTimeout(() => {
+      clearInterval(beating);
+      text = '';
+      process.send?.({ answers, ms: performance.now() - startMs });
+    }, SLICE_MS);
+  });
 }
 
 interface Measured {
@@ -63,19 +102,14 @@ interface Measured {
   cpuMicroseconds: number;
 }
 
-function measure(data: Load): Promise<Measured> {
+/** One slice of load, with answers that are still on their way at its end left to come. */
+async function measure(child: ChildProcess, path: string): Promise<Measured> {
   const cpu = process.cpuUsage();
-  return new Promise((resolve, reject) => {
-    // A process of its own: the load must not share the server's thread.
-    const child = fork(fileURLToPath(import.meta.url), ['load', JSON.stringify(data)], {
-      execArgv: ['--import', 'tsx'],
-    });
-    child.on('error', reject).on('message', (message) => {
-      const { answers, ms } = message as { answers: number; ms: number };
-      const { user, system } = process.cpuUsage(cpu);
-      resolve({ perSecond: Math.round((answers / ms) * 1000), cpuMicroseconds: (user + system) / answers });
-    });
-  });
+  child.send(path);
+  const [{ answers, ms }] = (await once(child, 'message')) as [{ answers: number; ms: number }];
+  const { user, system } = process.cpuUsage(cpu);
+  await pause(SETTLE_MS);
+  return { perSecond: Math.round((answers / ms) * 1000), cpuMicroseconds: (user + system) / answers };
 }
 
 async function bench(): Promise<void> {
@@ -124,27 +158,40 @@ async function benchHttp(deps: Deps, key: string): Promise<void> {
   }
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
-  const rates: number[] = [];
-  const costs: number[] = [];
-  for (let round = 0; round <= ROUNDS; round++) {
-    const open = await measure({ port, path: '/open', key });
-    const keyed = await measure({ port, path: '/keyed', key });
-    // The first round warms up.
-    if (round === 0) continue;
-    rates.push(keyed.perSecond / open.perSecond);
-    costs.push(open.cpuMicroseconds / keyed.cpuMicroseconds);
-    console.log(`without ${said(open)}, with authentication ${said(keyed)}`);
-  }
-  console.log(`with authentication, of the rate without: ${median(rates)} by the clock, ${median(costs)} by CPU time`);
+  for (const beatMs of [null, BEAT_MS]) await compare({ port, key, beatMs });
   await app.close();
 }
 
-function said({ perSecond, cpuMicroseconds }: Measured): string {
-  return `${perSecond}/s at ${cpuMicroseconds.toFixed(0)} µs`;
+/** The same route without and with authentication, in turn. */
+async function compare(how: Load): Promise<void> {
+  // A process of its own: the load must not share the server's thread.
+  const child = fork(fileURLToPath(import.meta.url), ['load', JSON.stringify(how)]);
+  const open: Measured[] = [];
+  const keyed: Measured[] = [];
+  for (let slice = 0; slice < WARM_SLICES + SLICES; slice++) {
+    const one = await measure(child, '/open');
+    const other = await measure(child, '/keyed');
+    if (slice < WARM_SLICES) continue;
+    open.push(one);
+    keyed.push(other);
+  }
+  child.kill();
+  const load = how.beatMs === null ? 'as fast as answers come' : `${CONNECTIONS} every ${how.beatMs} ms`;
+  console.log(`${load}: without authentication ${said(open)}, with it ${said(keyed)}`);
+  const of = (ratio: (one: Measured, other: Measured) => number) =>
+    median(open.map((one, i) => ratio(one, keyed[i] as Measured))).toFixed(2);
+  const rate = of((one, other) => other.perSecond / one.perSecond);
+  const cost = of((one, other) => one.cpuMicroseconds / other.cpuMicroseconds);
+  console.log(`${load}: of the rate without ${rate}, of its CPU time ${cost} (medians of ${SLICES} slices in turn)`);
 }
 
-function median(values: number[]): string {
-  return (values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN).toFixed(2);
+function said(slices: Measured[]): string {
+  const rate = median(slices.map(({ perSecond }) => perSecond));
+  return `${rate}/s at ${median(slices.map(({ cpuMicroseconds }) => cpuMicroseconds)).toFixed(0)} µs`;
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
 async function benchStored(deps: Deps, accountId: AccountId, text: string): Promise<void> {

@@ -433,7 +433,7 @@ describe('security battery', () => {
   test('faults: a store that breaks with a secret in its message → 500 that says nothing, a log line without it', async () => {
     const { store } = kit.server.deps;
     const lines = logged.length;
-    const get = vi.spyOn(store, 'get').mockRejectedValue(new Error(`row of ${account.apiKey} is damaged`));
+    const get = vi.spyOn(store, 'getBeside').mockRejectedValue(new Error(`row of ${account.apiKey} is damaged`));
     const answer = await kit.call('GET', '/v1/keys', { auth: account.apiKey });
     get.mockRestore();
     refusals.push(answer.text);

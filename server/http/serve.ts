@@ -8,8 +8,8 @@ import { type Caller, refuseQuarantined } from '../usecases/caller.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { FuselinkError } from '../usecases/error.ts';
 import { authenticate } from '../usecases/key/authenticate.ts';
-import { afterDeviceRequest } from '../usecases/rotation/hear.ts';
-import { uploadWindow } from '../usecases/upload/admission.ts';
+import { afterDeviceRequest, isDevice } from '../usecases/rotation/hear.ts';
+import { uploadWindow, uploadWindowSeen } from '../usecases/upload/admission.ts';
 import { oneHeader } from './body/header-text.ts';
 import { clientAddress, publicUrlOf } from './client.ts';
 import { actingCaller, HEADER_ON_BEHALF } from './gateway-caller.ts';
@@ -64,7 +64,11 @@ export async function serve(req: IncomingMessage, res: ServerResponse, serving: 
   req.on('error', () => {});
   res.on('error', () => {});
   try {
-    for (const step of STEPS) await step(life);
+    for (const step of STEPS) {
+      // Most steps are done at once, and a turn of the queue for each of them is a good part of a small request.
+      const pending = step(life);
+      if (pending !== undefined) await pending;
+    }
   } catch (error) {
     const known = asFuselinkError(error);
     if (known.code === 'internal' || known.code.startsWith('storage_'))
@@ -145,11 +149,11 @@ function refuseTwoHosts({ req }: Lifecycle): void {
 async function identifyCaller(life: Lifecycle): Promise<void> {
   if (life.route?.auth !== 'key') return;
   const { headers, method } = life.req;
-  const publicUrl = publicUrlOf(life.req, life.http);
   const credentials = {
     authorization: oneHeader(headers.authorization),
     xApiKey: oneHeader(headers['x-api-key']),
-    sessionCookie: headers.cookie === undefined ? undefined : sessionCookieOf(life.req, publicUrl),
+    sessionCookie:
+      headers.cookie === undefined ? undefined : sessionCookieOf(life.req, publicUrlOf(life.req, life.http)),
   };
   const position = parseDevicePosition(oneHeader(headers[HEADER_DEVICE]) ?? '');
   const from = clientAddress(life.req, life.http);
@@ -166,10 +170,14 @@ async function identifyCaller(life: Lifecycle): Promise<void> {
           position,
         });
   life.caller = caller;
-  const { operationId } = life.route.operation;
-  life.caller = await actingCaller(life.deps, caller, { operationId, onBehalf: oneHeader(headers[HEADER_ON_BEHALF]) });
+  const onBehalf = oneHeader(headers[HEADER_ON_BEHALF]);
+  if (caller.key.kind === 'gateway' || onBehalf !== undefined) {
+    const { operationId } = life.route.operation;
+    life.caller = await actingCaller(life.deps, caller, { operationId, onBehalf });
+  }
   // A browser sends its cookie without being asked; what changes something must come from our own pages.
-  if (life.caller.via === 'session' && method !== 'GET' && method !== 'HEAD') refuseCrossSite(life.req, publicUrl);
+  if (life.caller.via === 'session' && method !== 'GET' && method !== 'HEAD')
+    refuseCrossSite(life.req, publicUrlOf(life.req, life.http));
 }
 
 /**
@@ -186,19 +194,27 @@ function refuseUnstorable({ req, params, route }: Lifecycle): void {
 async function callHandler(life: Lifecycle): Promise<void> {
   const { deps, http, req, res, params, route } = life;
   if (route === null) return;
+  let query: URLSearchParams | null = null;
   const context: RequestContext = {
     deps,
     http,
     req,
     res,
     params,
-    query: new URLSearchParams(req.url?.split('?')[1] ?? ''),
+    get query() {
+      query ??= new URLSearchParams(req.url?.split('?')[1] ?? '');
+      return query;
+    },
     get caller(): Caller {
       if (life.caller === null) throw new Error(`${route.path} asks for a caller but does not authenticate`);
       return life.caller;
     },
-    from: clientAddress(req, http),
-    publicUrl: publicUrlOf(req, http),
+    get from() {
+      return clientAddress(req, http);
+    },
+    get publicUrl() {
+      return publicUrlOf(req, http);
+    },
   };
   if (route.quarantined !== true && life.caller !== null) refuseQuarantined(life.caller);
   life.answer = await route.handle(context);
@@ -209,10 +225,11 @@ async function writeAnswer(life: Lifecycle, answer: Answer): Promise<void> {
   const { uploadsPerWindow, uploadWindowMs } = deps.settings;
   res.setHeader('ratelimit-policy', `"uploads";q=${uploadsPerWindow};w=${uploadWindowMs / 1000}`);
   if (caller !== null) {
-    const window = await uploadWindow(deps, caller);
+    // An upload has changed what was counted when it began.
+    const window = await (life.route?.body === 'file' ? uploadWindow : uploadWindowSeen)(deps, caller);
     res.setHeader('ratelimit', `"uploads";r=${window.remaining};t=${window.resetSeconds}`);
+    if (isDevice(caller)) await tellDevice(life, caller);
   }
-  if (caller !== null) await tellDevice(life, caller);
   const text = answer.json === undefined ? (answer.text ?? '') : JSON.stringify(answer.json);
   const type = answer.json === undefined ? answer.type : 'application/json; charset=utf-8';
   if (type !== undefined) res.setHeader('content-type', type);

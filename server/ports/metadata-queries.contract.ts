@@ -1,12 +1,57 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { AccountId } from '../domain/ids.ts';
-import { deviceRow, factRow, transferRow } from './metadata-rows.contract.ts';
+import { deviceRow, factRow, keyRow, transferRow } from './metadata-rows.contract.ts';
 import type { MetadataStore, Query } from './metadata-store.ts';
 import type { DeviceRow, TransferRow as Transfer, TransferRow } from './tables.ts';
 
 /** `list` and `count` of every metadata store; part of `metadataStoreContract`, which opens the store. */
 export function metadataQueriesContract(store: () => MetadataStore): void {
   const account = 'account-1' as AccountId;
+
+  describe('getBeside', () => {
+    const beside = { table: 'windows', prefix: 'uploads ', columns: ['device_id', 'id'] } as const;
+    const get = (hash: string) => store().getBeside<'api_keys', 'windows'>('api_keys', { hash }, beside);
+
+    it('a key of a device, one of none, one with nothing beside, one that is not there → each what it should', async () => {
+      const ofDevice = keyRow(1, { sealed_device_secret: new Uint8Array([0, 255]) });
+      const ofNone = keyRow(2, { kind: 'account', device_id: null });
+      const alone = keyRow(3);
+      for (const row of [ofDevice, ofNone, alone]) await store().commit([{ kind: 'insert', table: 'api_keys', row }]);
+      const windows = [
+        { id: 'uploads device-1', hits: [1, 2], version: 1 },
+        { id: 'uploads key-1', hits: [9], version: 1 },
+        { id: 'uploads key-2', hits: [3], version: 4 },
+        { id: 'status device-3', hits: [5], version: 1 },
+      ];
+      for (const row of windows) await store().commit([{ kind: 'put', table: 'windows', row }]);
+      expect(await get('hash-1')).toEqual({ row: ofDevice, beside: windows[0] });
+      expect(await get('hash-2')).toEqual({ row: ofNone, beside: windows[2] });
+      expect(await get('hash-3')).toEqual({ row: alone, beside: null });
+      expect(await get('hash-4')).toBe(null);
+    });
+
+    it('a row that is changed → seen with the next call, on either side', async () => {
+      const row = keyRow(1);
+      await store().commit([{ kind: 'insert', table: 'api_keys', row }]);
+      expect((await get('hash-1'))?.row.state).toBe('active');
+      const revoked = { ...row, state: 'revoked' as const, version: 2 };
+      await store().commit([
+        { kind: 'update', table: 'api_keys', row: revoked, expectVersion: 1 },
+        { kind: 'take', id: 'uploads device-1', atMs: 7, windowMs: 1_000, max: 5 },
+      ]);
+      expect(await get('hash-1')).toEqual({
+        row: revoked,
+        beside: { id: 'uploads device-1', hits: [7], version: 1 },
+      });
+    });
+
+    it('a column that is no text, or none at all → refused', async () => {
+      for (const columns of [['created_at_ms'], []] as const) {
+        const call = store().getBeside('api_keys', { hash: 'x' }, { table: 'windows', prefix: '', columns });
+        await expect(call).rejects.toThrow(TypeError);
+      }
+    });
+  });
 
   describe('list', () => {
     beforeEach(async () => {

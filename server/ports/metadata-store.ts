@@ -11,6 +11,15 @@ import type { TableName, Tables } from './tables.ts';
 export interface MetadataStore {
   /** The row whose column(s) equal the given value(s), by the key or a unique index; null where there is none. */
   get<T extends TableName>(table: T, where: Partial<Tables[T]>): Promise<Tables[T] | null>;
+  /**
+   * As `get`, and beside it the row of another table whose key the found row tells; both as of one moment, for the price
+   * of one look-up. For what is asked with every request.
+   */
+  getBeside<T extends TableName, B extends TableName>(
+    table: T,
+    where: Partial<Tables[T]>,
+    beside: Beside<Tables[T], B>,
+  ): Promise<{ row: Tables[T]; beside: Tables[B] | null } | null>;
   /** Rows in the order asked for. Only indexed columns may be filtered and ordered by. */
   list<T extends TableName>(table: T, query: Query<Tables[T]>): Promise<Tables[T][]>;
   /** How many rows match (same rules as `list`), and the sum of an integer column over them where `sum` is given. */
@@ -26,6 +35,13 @@ export interface MetadataStore {
   check(): Promise<void>;
   /** Writes out what `touch` still holds, and lets go of files and connections. */
   close(): Promise<void>;
+}
+
+/** The row of `table` whose key is `prefix` and then the first of the columns that is not null. */
+export interface Beside<Row, B extends TableName> {
+  table: B;
+  prefix: string;
+  columns: readonly (keyof Row & string)[];
 }
 
 export type Operator = '=' | '<' | '<=' | '>' | '>=' | 'in' | 'is-null' | 'not-null';

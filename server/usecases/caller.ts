@@ -27,6 +27,8 @@ export interface Caller {
   vouched?: string;
   /** D of the key that signed the request: what is secret in the answer goes back wrapped under it, or not at all. */
   deviceSecret?: () => Uint8Array;
+  /** What the upload limit had counted of the subject when the caller was identified; absent where that was not read. */
+  uploadHits?: readonly number[];
   /** Address the request came from, for the audit. */
   from: string;
 }

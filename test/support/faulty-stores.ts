@@ -34,7 +34,7 @@ export function faultyStores(deps: Deps): FaultyStores {
   deps.store = Object.assign(Object.create(store) as typeof store, {
     commit: (writes: Parameters<typeof store.commit>[0]) => pass('commit', () => store.commit(writes)),
   });
-  for (const method of ['get', 'list', 'count', 'touch', 'check', 'close'] as const) {
+  for (const method of ['get', 'getBeside', 'list', 'count', 'touch', 'check', 'close'] as const) {
     Object.assign(deps.store, { [method]: (store[method] as (...values: unknown[]) => unknown).bind(store) });
   }
   deps.blobs = {

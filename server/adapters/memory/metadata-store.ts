@@ -2,9 +2,17 @@ import { createHash } from 'node:crypto';
 import { canonicalAuditText } from '../../domain/audit-chain.ts';
 import { takeFromWindow } from '../../domain/sliding-window.ts';
 import { StorageUnavailableError } from '../../ports/faults.ts';
-import type { AuditEntry, CommitOutcome, CountQuery, MetadataStore, Query, Write } from '../../ports/metadata-store.ts';
+import type {
+  AuditEntry,
+  Beside,
+  CommitOutcome,
+  CountQuery,
+  MetadataStore,
+  Query,
+  Write,
+} from '../../ports/metadata-store.ts';
 import type { TableName, Tables } from '../../ports/tables.ts';
-import { checkCount, checkGet, checkQuery } from '../queries.ts';
+import { checkBeside, checkCount, checkGet, checkQuery } from '../queries.ts';
 import { allTables, checkRow, checkTouch, checkUpdate, type Row, tableOf } from '../rows.ts';
 import { selectRows } from './select.ts';
 import { copyRow, MemoryTable } from './table.ts';
@@ -26,6 +34,23 @@ class MemoryStore implements MetadataStore {
     const table = this.#table(name);
     const row = table.find(checkGet(table.shape, where as Row), where as Row);
     return row === null ? null : (copyRow(table.shape, row) as unknown as Tables[T]);
+  }
+
+  async getBeside<T extends TableName, B extends TableName>(
+    name: T,
+    where: Partial<Tables[T]>,
+    beside: Beside<Tables[T], B>,
+  ): Promise<{ row: Tables[T]; beside: Tables[B] | null } | null> {
+    const [table, other] = [this.#table(name), this.#table(beside.table)];
+    checkBeside(table.shape, other.shape, beside.columns);
+    const row = table.find(checkGet(table.shape, where as Row), where as Row);
+    if (row === null) return null;
+    const told = beside.columns.map((column) => row[column]).find((value) => value !== null);
+    const found = told === undefined ? undefined : other.rows.get(`${beside.prefix}${told as string}`);
+    return {
+      row: copyRow(table.shape, row) as unknown as Tables[T],
+      beside: found === undefined ? null : (copyRow(other.shape, found) as unknown as Tables[B]),
+    };
   }
 
   async list<T extends TableName>(name: T, query: Query<Tables[T]>): Promise<Tables[T][]> {

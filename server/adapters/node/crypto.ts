@@ -4,6 +4,7 @@ import {
   createHash,
   createHmac,
   createPublicKey,
+  hash,
   hkdfSync,
   timingSafeEqual,
   verify,
@@ -27,10 +28,13 @@ const ED25519_DER = Buffer.from('302a300506032b6570032100', 'hex');
 
 /** The port's primitives from node:crypto (OpenSSL), all synchronous. */
 export const nodeCrypto: Crypto = {
-  sha256(...parts) {
-    const hash = createHash('sha256');
-    for (const part of parts) hash.update(part);
-    return plain(hash.digest());
+  sha256(first, ...parts) {
+    // In one call: a third of the price of an object for it, and this is done with every request.
+    if (parts.length === 0 && first !== undefined) return plain(hash('sha256', first, 'buffer'));
+    const running = createHash('sha256');
+    if (first !== undefined) running.update(first);
+    for (const part of parts) running.update(part);
+    return plain(running.digest());
   },
 
   hmacSha256(key, ...parts) {
@@ -49,10 +53,10 @@ export const nodeCrypto: Crypto = {
   },
 
   hash() {
-    const hash = createHash('sha256');
+    const running = createHash('sha256');
     return {
-      update: (bytes) => void hash.update(bytes),
-      digest: () => plain(hash.digest()),
+      update: (bytes) => void running.update(bytes),
+      digest: () => plain(running.digest()),
     };
   },
 

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { StorageUnavailableError } from '../../ports/faults.ts';
 import type {
+  Beside,
   CommitOutcome,
   CountQuery,
   ExpectWrite,
@@ -9,7 +10,7 @@ import type {
   Write,
 } from '../../ports/metadata-store.ts';
 import type { TableName, Tables } from '../../ports/tables.ts';
-import { checkCount, checkGet, checkQuery } from '../queries.ts';
+import { checkBeside, checkCount, checkGet, checkQuery } from '../queries.ts';
 import { checkRow, checkTouch, checkUpdate, type Row, tableOf } from '../rows.ts';
 import { asFault, isAftermath, isCollision, isLost, isNotHeld, isTaken } from './faults.ts';
 import { GroupCommit, type Step } from './group-commit.ts';
@@ -107,6 +108,28 @@ class PostgresStore implements MetadataStore {
     const columns = checkGet(table, where as Row);
     const rows = await this.#read(this.#statements.get(table, columns, where as Row));
     return rows[0] === undefined ? null : (decodeRow(table, rows[0]) as unknown as Tables[T]);
+  }
+
+  async getBeside<T extends TableName, B extends TableName>(
+    name: T,
+    where: Partial<Tables[T]>,
+    beside: Beside<Tables[T], B>,
+  ): Promise<{ row: Tables[T]; beside: Tables[B] | null } | null> {
+    const [table, other] = [tableOf(name), tableOf(beside.table)];
+    const columns = checkGet(table, where as Row);
+    checkBeside(table, other, beside.columns);
+    const [found] = await this.#read(
+      this.#statements.getBeside(table, columns, where as Row, { ...beside, table: other }),
+    );
+    if (found === undefined) return null;
+    const width = table.columns.length;
+    return {
+      row: decodeRow(table, found) as unknown as Tables[T],
+      beside:
+        found[width + other.columns.length] === null
+          ? null
+          : (decodeRow(other, found.slice(width)) as unknown as Tables[B]),
+    };
   }
 
   async list<T extends TableName>(name: T, query: Query<Tables[T]>): Promise<Tables[T][]> {

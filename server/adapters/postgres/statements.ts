@@ -63,6 +63,28 @@ export class Statements {
     return statement(`SELECT ${columnList(table)} FROM ${this.#name(table)} WHERE ${clauses}`, values);
   }
 
+  /** Both rows' columns, and the version of the one beside once more, which is null where there is none. */
+  getBeside(
+    table: Table,
+    columns: readonly string[],
+    where: Row,
+    beside: { table: Table; prefix: string; columns: readonly string[] },
+  ): Statement {
+    const { table: other } = beside;
+    const of = (alias: string, name: string) => `${alias}.${quoted(name)}`;
+    const all = [
+      ...table.columns.map(({ name }) => of('r', name)),
+      ...other.columns.map(({ name }) => of('b', name)),
+      'b.version',
+    ];
+    const told = beside.columns.map((name) => of('r', name)).join(', ');
+    const values = [beside.prefix, ...columns.map((column) => encode(columnOf(table, column), where[column]))];
+    const clauses = columns.map((column, at) => `${of('r', column)} = $${at + 2}`).join(' AND ');
+    const text = `SELECT ${all.join(', ')} FROM ${this.#name(table)} AS r
+      LEFT JOIN ${this.#name(other)} AS b ON ${of('b', other.key)} = $1::text || coalesce(${told}) WHERE ${clauses}`;
+    return statement(text, values);
+  }
+
   list(table: Table, query: CheckedQuery): Statement {
     const values: unknown[] = [];
     const clauses = query.where.map((condition) => conditionClause(table, condition, values));

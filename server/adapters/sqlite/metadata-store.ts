@@ -1,12 +1,12 @@
 import { StorageUnavailableError } from '../../ports/faults.ts';
-import type { CommitOutcome, CountQuery, MetadataStore, Query, Write } from '../../ports/metadata-store.ts';
+import type { Beside, CommitOutcome, CountQuery, MetadataStore, Query, Write } from '../../ports/metadata-store.ts';
 import type { TableName, Tables } from '../../ports/tables.ts';
-import { checkCount, checkGet, checkQuery } from '../queries.ts';
+import { checkBeside, checkCount, checkGet, checkQuery } from '../queries.ts';
 import { checkTouch, columnOf, type Row, tableOf } from '../rows.ts';
 import { decodeRow, encodeValue } from './codec.ts';
 import { openConnection, type SqliteConnection } from './connection.ts';
 import { GroupCommit } from './group-commit.ts';
-import { countMany, selectMany, selectOne } from './statements.ts';
+import { countMany, selectBeside, selectMany, selectOne } from './statements.ts';
 
 /** The `facts` row that `check` writes. */
 const CHECK_FACT = 'store check';
@@ -37,6 +37,29 @@ class SqliteStore implements MetadataStore {
     const values = names.map((column) => encodeValue(columnOf(table, column), (where as Row)[column]));
     const found = this.#read(() => this.#db.get(selectOne(table, names), values));
     return found === null ? null : (decodeRow(table, found) as unknown as Tables[T]);
+  }
+
+  async getBeside<T extends TableName, B extends TableName>(
+    name: T,
+    where: Partial<Tables[T]>,
+    { table: besideName, prefix, columns }: Beside<Tables[T], B>,
+  ): Promise<{ row: Tables[T]; beside: Tables[B] | null } | null> {
+    const [table, other] = [tableOf(name), tableOf(besideName)];
+    const names = checkGet(table, where as Row);
+    checkBeside(table, other, columns);
+    const values = names.map((column) => encodeValue(columnOf(table, column), (where as Row)[column]));
+    const text = selectBeside(table, names, { table: other, columns });
+    const found = this.#read(() => this.#db.get(text, [prefix, ...values]));
+    if (found === null) return null;
+    const width = table.columns.length;
+    return {
+      row: decodeRow(table, found) as unknown as Tables[T],
+      // Every row has a version: without one there is no row beside.
+      beside:
+        found[width + other.columns.length] === null
+          ? null
+          : (decodeRow(other, found.slice(width)) as unknown as Tables[B]),
+    };
   }
 
   async list<T extends TableName>(name: T, query: Query<Tables[T]>): Promise<Tables[T][]> {

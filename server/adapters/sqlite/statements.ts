@@ -33,6 +33,30 @@ export function selectOne(table: Table, names: readonly string[]): string {
   });
 }
 
+/**
+ * Both rows' columns, and the version of the one beside once more, which is null where there is none. Values: the prefix, then those of `names`.
+ */
+export function selectBeside(
+  table: Table,
+  names: readonly string[],
+  beside: { table: Table; columns: readonly string[] },
+): string {
+  const { table: other, columns } = beside;
+  return once(`beside ${table.name} ${names.join(' ')} ${other.name} ${columns.join(' ')}`, () => {
+    const of = (alias: string, name: string) => `${alias}.${quoted(name)}`;
+    const all = [
+      ...table.columns.map(({ name }) => of('r', name)),
+      ...other.columns.map(({ name }) => of('b', name)),
+      'b."version"',
+    ];
+    const told = columns.map((name) => of('r', name));
+    const key = told.length === 1 ? told[0] : `coalesce(${told.join(', ')})`;
+    return `SELECT ${all.join(', ')} FROM ${quoted(table.name)} AS r
+      LEFT JOIN ${quoted(other.name)} AS b ON ${of('b', other.key)} = ? || ${key}
+      WHERE ${names.map((name) => `${of('r', name)} = ?`).join(' AND ')}`;
+  });
+}
+
 export function selectMany(table: Table, query: CheckedQuery): Sql {
   const values: SqliteValue[] = [];
   const clauses = query.where.map((condition) => conditionClause(table, condition, values));

@@ -118,20 +118,3 @@ export class EventHub {
     for (const { feed } of this.#followed.values()) feed.wake();
   }
 }
-
-/** The same store, telling the hub of what it has committed. */
-export function announcedStore(store: MetadataStore, hub: EventHub): MetadataStore {
-  return {
-    get: (table, where) => store.get(table, where),
-    list: (table, query) => store.list(table, query),
-    count: (table, query) => store.count(table, query),
-    async commit(writes) {
-      const outcome = await store.commit(writes);
-      if (outcome.ok) hub.committed(writes);
-      return outcome;
-    },
-    touch: (table, key, column, value) => store.touch(table, key, column, value),
-    check: () => store.check(),
-    close: () => store.close(),
-  };
-}

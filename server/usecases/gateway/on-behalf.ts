@@ -14,5 +14,6 @@ export async function onBehalfOf(deps: Deps, caller: Caller, device: string): Pr
   if (!(await isListed(deps, gateway, device))) {
     throw new FuselinkError('not_found', 'X-Device: this gateway has no such device on its list.');
   }
-  return { ...caller, deviceId: device as DeviceId, subject: device as string as Subject };
+  const { uploadHits: _ofTheGateway, ...acting } = caller;
+  return { ...acting, deviceId: device as DeviceId, subject: device as string as Subject };
 }

@@ -2,7 +2,7 @@ import { type DevicePosition, HEADER_ROTATION, KEY_PDM_PREFIX, KEY_PREFIX_CHARS 
 import { fromUtf8 } from '../../domain/base64url.ts';
 import { keyHex } from '../../domain/credential/api-key.ts';
 import type { CredentialOutcome } from '../../domain/credential/credential-header.ts';
-import type { Subject } from '../../domain/ids.ts';
+import type { DeviceId, Subject } from '../../domain/ids.ts';
 import { judgeKey } from '../../domain/rotation/index.ts';
 import type { KeyRow } from '../../ports/tables.ts';
 import { callerOfSession, findSession } from '../auth/sessions.ts';
@@ -11,6 +11,7 @@ import type { Deps } from '../deps.ts';
 import { sealDeviceSecret } from '../device/device-secret.ts';
 import { FuselinkError } from '../error.ts';
 import { hearRevoked } from '../rotation/revoked.ts';
+import { UPLOAD_WINDOW_BESIDE } from '../upload/admission.ts';
 import { fingerprintOfKey, hashOfKey } from './mint-key.ts';
 
 /** Uses of one revoked key that are written to the audit: a device that lost contact would knock for ever. */
@@ -40,24 +41,36 @@ export async function authenticate(
     }
     return callerOfSession(deps, session, { via: credential.kind, from });
   }
-  const key = await deps.store.get('api_keys', { hash: hashOfKey(deps.crypto, credential.bytes) });
-  if (key === null) {
+  const found = await deps.store.getBeside<'api_keys', 'windows'>(
+    'api_keys',
+    { hash: hashOfKey(deps.crypto, credential.bytes) },
+    UPLOAD_WINDOW_BESIDE,
+  );
+  if (found === null) {
     const fingerprint = fingerprintOfKey(deps.crypto, credential.bytes);
     throw new FuselinkError('key_unknown', `No API key with the fingerprint ${fingerprint} is known here.`, {
       fingerprint,
     });
   }
-  return callerOfKey(deps, await firstSight(deps, key, credential.bytes), from, position, options);
+  const { row, beside: window } = found;
+  const key = isFirstSight(row) ? await firstSight(deps, row, credential.bytes) : row;
+  const caller = await callerOfKey(deps, key, from, position, options);
+  caller.uploadHits = window?.hits ?? [];
+  return caller;
+}
+
+/** Whether a device's key has not been here itself: then its prefix is unknown, or its device secret is not sealed. */
+function isFirstSight(key: KeyRow): key is KeyRow & { device_id: DeviceId } {
+  // A device secret may have been handed over before the key was first used.
+  const seenBefore = key.sealed_device_secret !== null && key.prefix !== '';
+  return key.device_id !== null && !seenBefore && key.state !== 'revoked';
 }
 
 /**
  * A key that a device made itself was registered by its digest alone: when it is first seen, its device secret is sealed,
  * and its fingerprint must be the one it was registered under.
  */
-async function firstSight(deps: Deps, key: KeyRow, bytes: Uint8Array): Promise<KeyRow> {
-  // The prefix is known from the moment the key itself is: a device secret may have been handed over before.
-  const seenBefore = key.sealed_device_secret !== null && key.prefix !== '';
-  if (key.device_id === null || seenBefore || key.state === 'revoked') return key;
+async function firstSight(deps: Deps, key: KeyRow & { device_id: DeviceId }, bytes: Uint8Array): Promise<KeyRow> {
   const fingerprint = fingerprintOfKey(deps.crypto, bytes);
   if (fingerprint !== key.fingerprint) {
     throw new FuselinkError('key_unknown', `No API key with the fingerprint ${fingerprint} is known here.`, {

@@ -2,6 +2,7 @@ import type { BlobStore, BlobWriter } from '../../ports/blob-store.ts';
 import type { Clock } from '../../ports/crypto.ts';
 import { BlobMissingError, StorageFullError, StorageUnavailableError } from '../../ports/faults.ts';
 import type { AuditEntry, MetadataStore, Write } from '../../ports/metadata-store.ts';
+import type { EventHub } from '../events/event-hub.ts';
 import type { Metrics } from './metrics.ts';
 
 /** Bytes and files are counted where they become true: in the audit entry that rides in the commit. */
@@ -20,16 +21,17 @@ function countEntry(metrics: Metrics, { action, detail }: AuditEntry): void {
 }
 
 /** Measures what a call takes, and counts it where it fails. */
-function measuring(metrics: Metrics, clock: Clock, store: 'metadata' | 'blobs') {
+function measuring(metrics: Metrics, clock: Clock) {
   return async <T>(operation: string, call: () => Promise<T>): Promise<T> => {
     const beganMs = clock.monotonicMs();
     try {
       return await call();
     } catch (error) {
-      metrics.count('fuselink_store_faults_total', { store, fault: faultName(error) });
+      metrics.count('fuselink_store_faults_total', { store: 'blobs', fault: faultName(error) });
       throw error;
     } finally {
-      metrics.observe('fuselink_store_seconds', (clock.monotonicMs() - beganMs) / 1000, { store, operation });
+      const seconds = (clock.monotonicMs() - beganMs) / 1000;
+      metrics.observe('fuselink_store_seconds', seconds, { store: 'blobs', operation });
     }
   };
 }
@@ -40,27 +42,59 @@ function faultName(error: unknown): string {
   return error instanceof BlobMissingError ? 'missing' : 'other';
 }
 
-/** The same store, measured. */
-export function observedStore(store: MetadataStore, metrics: Metrics, clock: Clock): MetadataStore {
-  const measured = measuring(metrics, clock, 'metadata');
+/** As `measuring`, for what every request asks: its series is found once, and a call costs one promise more. */
+function timed<A extends unknown[], R>(
+  metrics: Metrics,
+  clock: Clock,
+  operation: string,
+  call: (...args: A) => Promise<R>,
+): (...args: A) => Promise<R> {
+  const observe = metrics.observer('fuselink_store_seconds', { store: 'metadata', operation });
+  return (...args) => {
+    const beganMs = clock.monotonicMs();
+    const took = () => observe((clock.monotonicMs() - beganMs) / 1000);
+    return call(...args).then(
+      (result) => {
+        took();
+        return result;
+      },
+      (error) => {
+        took();
+        metrics.count('fuselink_store_faults_total', { store: 'metadata', fault: faultName(error) });
+        throw error;
+      },
+    );
+  };
+}
+
+/** The same store, measured; who listens to events on this node hears of what it has committed. */
+export function observedStore(
+  store: MetadataStore,
+  watching: { metrics: Metrics; clock: Clock; events: EventHub },
+): MetadataStore {
+  const { metrics, clock, events } = watching;
+  const commit = timed(metrics, clock, 'commit', (writes: readonly Write[]) => store.commit(writes));
   return {
-    get: (table, where) => measured('get', () => store.get(table, where)),
-    list: (table, query) => measured('list', () => store.list(table, query)),
-    count: (table, query) => measured('count', () => store.count(table, query)),
-    async commit(writes: readonly Write[]) {
-      const outcome = await measured('commit', () => store.commit(writes));
-      if (outcome.ok) for (const write of writes) if (write.kind === 'audit') countEntry(metrics, write.entry);
+    get: timed(metrics, clock, 'get', store.get.bind(store)) as MetadataStore['get'],
+    getBeside: timed(metrics, clock, 'get', store.getBeside.bind(store)) as MetadataStore['getBeside'],
+    list: timed(metrics, clock, 'list', store.list.bind(store)) as MetadataStore['list'],
+    count: timed(metrics, clock, 'count', store.count.bind(store)) as MetadataStore['count'],
+    async commit(writes) {
+      const outcome = await commit(writes);
+      if (!outcome.ok) return outcome;
+      for (const write of writes) if (write.kind === 'audit') countEntry(metrics, write.entry);
+      events.committed(writes);
       return outcome;
     },
     touch: (table, key, column, value) => store.touch(table, key, column, value),
-    check: () => measured('check', () => store.check()),
+    check: timed(metrics, clock, 'check', () => store.check()),
     close: () => store.close(),
   };
 }
 
 /** The same blobs, measured: what a writer holds back counts when it is made durable. */
 export function observedBlobs(blobs: BlobStore, metrics: Metrics, clock: Clock): BlobStore {
-  const measured = measuring(metrics, clock, 'blobs');
+  const measured = measuring(metrics, clock);
   const observedWriter = (writer: BlobWriter): BlobWriter => ({
     write: (bytes) => measured('write', () => writer.write(bytes)),
     sync: () => measured('sync', () => writer.sync()),

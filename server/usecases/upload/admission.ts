@@ -1,4 +1,6 @@
 import { type WindowState, windowAt } from '../../domain/sliding-window.ts';
+import type { Beside } from '../../ports/metadata-store.ts';
+import type { KeyRow } from '../../ports/tables.ts';
 import type { Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
@@ -10,12 +12,28 @@ const WAITING_MAX = 128;
 /** The subject's upload window as it stands. For the RateLimit headers and admission. */
 export async function uploadWindow(deps: Deps, caller: Pick<Caller, 'subject'>): Promise<WindowState> {
   const row = await deps.store.get('windows', { id: uploadWindowId(caller) });
-  const { uploadWindowMs, uploadsPerWindow } = deps.settings;
-  return windowAt(row?.hits ?? [], { nowMs: deps.clock.nowMs(), windowMs: uploadWindowMs, max: uploadsPerWindow });
+  return windowOf(deps, row?.hits ?? []);
 }
 
+/** As `uploadWindow`, of what was read with the caller, where that was. For what must not be of this very moment. */
+export async function uploadWindowSeen(deps: Deps, caller: Caller): Promise<WindowState> {
+  if (caller.uploadHits === undefined) return uploadWindow(deps, caller);
+  return windowOf(deps, caller.uploadHits);
+}
+
+function windowOf({ settings, clock }: Deps, hits: readonly number[]): WindowState {
+  return windowAt(hits, { nowMs: clock.nowMs(), windowMs: settings.uploadWindowMs, max: settings.uploadsPerWindow });
+}
+
+/** The window of a key's subject (its device, or itself), as `uploadWindowId` names it, beside the key. */
+export const UPLOAD_WINDOW_BESIDE = {
+  table: 'windows',
+  prefix: 'uploads ',
+  columns: ['device_id', 'id'],
+} as const satisfies Beside<KeyRow, 'windows'>;
+
 export function uploadWindowId(caller: Pick<Caller, 'subject'>): string {
-  return `uploads ${caller.subject}`;
+  return `${UPLOAD_WINDOW_BESIDE.prefix}${caller.subject}`;
 }
 
 /** The refusal of an upload that is one too many. It costs nothing: no count, no bytes. */
