@@ -31,6 +31,8 @@ export interface ServerSettings {
   graceMs: number;
   resumableTtlMs: number;
   dialectPasswordLogin: boolean;
+  webhooksAllowPrivate: boolean;
+  deviceSilentMs: number;
   metricsToken: string | null;
   logLevel: 'info' | 'warn';
 }
@@ -104,6 +106,16 @@ export const SETTINGS: readonly SettingDoc[] = [
     fallback: '',
     what: 'Bearer token for /metrics, 16 characters or more; without one only this machine itself may read it',
   },
+  {
+    name: 'FUSELINK_WEBHOOKS_ALLOW_PRIVATE',
+    fallback: 'false',
+    what: 'true: webhooks may be http:// and in private networks',
+  },
+  {
+    name: 'FUSELINK_DEVICE_SILENT_SECONDS',
+    fallback: '86400',
+    what: 'a device not heard for this long is told of as silent (audit, events, webhooks); 0: never',
+  },
   { name: 'FUSELINK_LOG', fallback: 'warn', what: 'warn, or info for a line a request' },
   {
     name: 'FUSELINK_DIALECT_PASSWORD_LOGIN',
@@ -159,6 +171,8 @@ export function readSettings(env: Record<string, string | undefined>): ServerSet
     graceMs: whole('FUSELINK_GRACE_SECONDS', 1, 604_800) * 1000,
     resumableTtlMs: whole('FUSELINK_UPLOAD_TTL_SECONDS', 60, 31_536_000) * 1000,
     dialectPasswordLogin: flag('FUSELINK_DIALECT_PASSWORD_LOGIN', said('FUSELINK_DIALECT_PASSWORD_LOGIN'), problems),
+    webhooksAllowPrivate: flag('FUSELINK_WEBHOOKS_ALLOW_PRIVATE', said('FUSELINK_WEBHOOKS_ALLOW_PRIVATE'), problems),
+    deviceSilentMs: whole('FUSELINK_DEVICE_SILENT_SECONDS', 0, 31_536_000) * 1000,
     metricsToken: metricsToken(text('FUSELINK_METRICS_TOKEN'), problems),
     logLevel: logLevel(said('FUSELINK_LOG'), problems),
   };

@@ -4,13 +4,17 @@ import { createApp } from './http/app.ts';
 import { createLog } from './log.ts';
 import type { ServerSettings } from './settings.ts';
 import type { Deps } from './usecases/deps.ts';
+import { SilenceWatch } from './usecases/device/silence.ts';
 import { sweepOnce } from './usecases/sweep.ts';
+import { runWebhooks } from './usecases/webhook/deliver.ts';
 import { type Wired, wire } from './wiring.ts';
 
 /** Expiry is promised to the second by every read; the sweep only has to keep the disk tidy. */
 const SWEEP_EVERY_MS = 5_000;
 /** What another node committed reaches this one's listeners within this; what this one commits reaches them at once. */
 const EVENTS_POLL_MS = 1_000;
+/** Operators are told within about this. */
+const WEBHOOKS_EVERY_MS = 1_000;
 /** A graceful stop lets transfers finish for this long; resumable ones go on with the next start anyway. */
 const DRAIN_MS = 30_000;
 
@@ -46,7 +50,12 @@ export async function startServer(settings: ServerSettings): Promise<RunningServ
     tls: settings.tls,
   });
   await app.listen({ host: settings.host, port: settings.port });
-  const stopSweeping = sweepRegularly(wired.deps);
+  const silence = new SilenceWatch();
+  const stopSweeping = regularly(wired.deps, SWEEP_EVERY_MS, 'a sweep', async (deps) => {
+    await sweepMeasured(deps);
+    await silence.step(deps);
+  });
+  const stopWebhooks = regularly(wired.deps, WEBHOOKS_EVERY_MS, 'a round of webhooks', runWebhooks);
   const polling = setInterval(() => void wired.deps.events.poll(), EVENTS_POLL_MS).unref();
   const address = app.server.address() as AddressInfo;
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
@@ -58,7 +67,9 @@ export async function startServer(settings: ServerSettings): Promise<RunningServ
       clearInterval(polling);
       // Streams never end by themselves: their listeners come back to another node.
       wired.deps.events.close();
-      await stopSweeping();
+      // What is on its way to a receiver is tried again by another node, or after the next start.
+      wired.deps.webhooks.close();
+      await Promise.all([stopSweeping(), stopWebhooks()]);
       const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
       await app.close();
       clearTimeout(cut);
@@ -69,13 +80,16 @@ export async function startServer(settings: ServerSettings): Promise<RunningServ
   };
 }
 
-function sweepRegularly(deps: Deps): () => Promise<void> {
-  let running: Promise<unknown> = Promise.resolve();
+/** Does something again and again, never twice at a time. Returns how to stop it, which waits for what is under way. */
+function regularly(deps: Deps, everyMs: number, what: string, act: (deps: Deps) => Promise<void>): () => Promise<void> {
+  let running: Promise<unknown> | null = null;
   const timer = setInterval(() => {
-    running = running
-      .then(() => sweepMeasured(deps))
-      .catch((error) => deps.warn('a sweep failed; the next one tries again', error));
-  }, SWEEP_EVERY_MS);
+    running ??= act(deps)
+      .catch((error) => deps.warn(`${what} failed; the next one tries again`, error))
+      .finally(() => {
+        running = null;
+      });
+  }, everyMs);
   timer.unref();
   return async () => {
     clearInterval(timer);

@@ -11,6 +11,7 @@ import { openS3Blobs } from './adapters/s3/blob-store.ts';
 import { joseTokens } from './adapters/sign-in/tokens.ts';
 import { otpauthTotp } from './adapters/sign-in/totp.ts';
 import { openSqliteStore } from './adapters/sqlite/metadata-store.ts';
+import { createWebhookSender } from './adapters/webhook/sender.ts';
 import { checkKeyring, hasKeyring } from './installation.ts';
 import type { BlobStore } from './ports/blob-store.ts';
 import type { MetadataStore } from './ports/metadata-store.ts';
@@ -62,6 +63,8 @@ export async function wire(settings: ServerSettings, warn: Deps['warn']): Promis
     }
     const metrics = new Metrics();
     const events = new EventHub();
+    const webhooks = createWebhookSender({ allowPrivate: settings.webhooksAllowPrivate });
+    opened.push(webhooks);
     const deps: Deps = {
       store: observedStore(store, { metrics, clock, events }),
       blobs: observedBlobs(blobs, metrics, clock),
@@ -76,6 +79,7 @@ export async function wire(settings: ServerSettings, warn: Deps['warn']): Promis
       hashes: new HashCache(),
       endings: new Endings(),
       events,
+      webhooks,
       metrics,
       warn(message, error, fields) {
         metrics.count('fuselink_warnings_total');
@@ -137,6 +141,7 @@ export function useCaseSettings(settings: ServerSettings): Settings {
     behindProxy: settings.trustProxy,
     graceMs: settings.graceMs,
     dialectPasswordLogin: settings.dialectPasswordLogin,
+    deviceSilentMs: settings.deviceSilentMs,
     singleNode: settings.metadata.kind !== 'postgres',
   };
 }

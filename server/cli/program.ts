@@ -15,6 +15,7 @@ import { exportCommand, importCommand } from './move.ts';
 import { recipientCommand } from './recipient.ts';
 import { secretCommand } from './secret.ts';
 import { serveCommand } from './serve.ts';
+import { webhookCommand } from './webhook.ts';
 
 /** `fuselink-server`: the relay, and its operator's command line on the same machine. */
 export function program(): Command {
@@ -43,6 +44,7 @@ Exit codes: 0 done, 1 failed, 2 not understood.`,
     recipientCommand(),
     auditCommand(),
     eventsCommand(),
+    webhookCommand(),
     secretCommand(),
     backupCommand(),
     restoreCommand(),

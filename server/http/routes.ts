@@ -53,6 +53,7 @@ import {
   postUploadOverride,
   postUploads,
 } from './routes/uploads.ts';
+import { WEBHOOK_ROUTES } from './routes/webhooks.ts';
 
 /** Every endpoint there is. The router, the OpenAPI document and the security battery are made from this list. */
 export const ROUTES: readonly RouteDef[] = [
@@ -112,6 +113,7 @@ export const ROUTES: readonly RouteDef[] = [
   getAudit,
   getAuditVerify,
   getEvents,
+  ...WEBHOOK_ROUTES,
   ...PARADARUM_ROUTES,
   ...CLOUDTOWER_ROUTES,
   paradarumSwagger,

@@ -8,6 +8,7 @@ import { ROTATION_TABLES, type RotationTables } from './rotation-tables.ts';
 import { SIGN_IN_TABLES, type SignInTables } from './sign-in-tables.ts';
 import type { TableShape } from './table-shape.ts';
 import { TRANSFER_TABLES, type TransferRow } from './transfer-tables.ts';
+import { WEBHOOK_TABLES, type WebhookTables } from './webhook-tables.ts';
 
 export type * from './campaign-tables.ts';
 export type * from './firmware-tables.ts';
@@ -17,6 +18,7 @@ export type * from './rotation-tables.ts';
 export type * from './sign-in-tables.ts';
 export type * from './table-shape.ts';
 export type { TransferRow } from './transfer-tables.ts';
+export type * from './webhook-tables.ts';
 
 export interface AccountRow {
   id: AccountId;
@@ -163,7 +165,8 @@ export interface Tables
     SignInTables,
     RotationTables,
     CampaignTables,
-    NonceTables {
+    NonceTables,
+    WebhookTables {
   accounts: AccountRow;
   api_keys: KeyRow;
   devices: DeviceRow;
@@ -307,5 +310,6 @@ export const TABLES: { readonly [T in TableName]: TableShape<Tables[T]> } = {
   ...TRANSFER_TABLES,
   ...ROTATION_TABLES,
   ...CAMPAIGN_TABLES,
+  ...WEBHOOK_TABLES,
   ...NONCE_TABLES,
 };

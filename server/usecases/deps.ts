@@ -2,6 +2,7 @@ import type { BlobStore } from '../ports/blob-store.ts';
 import type { Clock, Crypto, Random } from '../ports/crypto.ts';
 import type { MetadataStore } from '../ports/metadata-store.ts';
 import type { Tokens, Totp } from '../ports/sign-in.ts';
+import type { WebhookSender } from '../ports/webhook-sender.ts';
 import type { EventHub } from './events/event-hub.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import type { Endings } from './read/endings.ts';
@@ -27,6 +28,7 @@ export interface Deps {
   endings: Endings;
   /** Who listens to events on this node. */
   events: EventHub;
+  webhooks: WebhookSender;
   metrics: Metrics;
   /** Faults that hit nobody's request (a failed deletion that the sweep repeats, say). */
   warn(message: string, error: unknown, fields?: Record<string, unknown>): void;
@@ -50,6 +52,8 @@ export interface Settings {
   graceMs: number;
   /** CloudTower's login may go without a second factor while none is set up. Off by default. */
   dialectPasswordLogin: boolean;
+  /** A device not heard for this long is told of as silent; 0: none is. */
+  deviceSilentMs: number;
   /** No other process writes to the stores: what is found unfinished at start is nobody's. */
   singleNode: boolean;
 }

@@ -99,6 +99,7 @@ export async function startVirtualServer(
   };
   const mortal: MetadataStore = {
     get: (table, where) => living(() => store.get(table, where)),
+    getBeside: (table, where, beside) => living(() => store.getBeside(table, where, beside)),
     list: (table, query) => living(() => store.list(table, query)),
     count: (table, query) => living(() => store.count(table, query)),
     commit: (writes: readonly Write[]) =>
@@ -118,7 +119,7 @@ export async function startVirtualServer(
   // Ids decide in which order devices are looked at: a seed has to repeat them.
   const random = { bytes: (count: number) => Uint8Array.from({ length: count }, () => Math.floor(chance() * 256)) };
   const deps: Deps = { ...wired.deps, clock, random, warn: () => {} };
-  deps.store = observedStore(mortal, deps.metrics, clock);
+  deps.store = observedStore(mortal, { metrics: deps.metrics, clock, events: deps.events });
   const created = await createAccount(deps, { email: 'operator@example.com' });
 
   async function restart(): Promise<void> {

@@ -30,7 +30,7 @@ export interface NodeGroup {
 }
 
 /** A real PostgreSQL, a real S3 server, and server processes that share them; null where they are not installed. */
-export async function startNodeGroup(): Promise<NodeGroup | null> {
+export async function startNodeGroup(settings: Record<string, string> = {}): Promise<NodeGroup | null> {
   const S3rver = findS3Server();
   const postgres = S3rver === null ? null : await startPostgres();
   if (S3rver === null || postgres === null) return null;
@@ -42,6 +42,7 @@ export async function startNodeGroup(): Promise<NodeGroup | null> {
     FUSELINK_S3_KEY_ID: s3.options.accessKeyId,
     FUSELINK_S3_SECRET: s3.options.secretAccessKey,
     FUSELINK_SECRET: KEYRING,
+    ...settings,
   };
   const wired = await wire(readSettings(testEnv(`${folder.path}/operator`, env)), () => {});
   const account = await createAccount(wired.deps, { email: 'owner@example.com' });

@@ -52,6 +52,11 @@ export const FAMILIES = {
   fuselink_warnings_total: { type: 'counter', help: 'Warnings in the log.', labels: [] },
   fuselink_uploads_under_way: { type: 'gauge', help: 'Uploads whose bodies this node is receiving.', labels: [] },
   fuselink_uploads_waiting: { type: 'gauge', help: 'Uploads that wait for a place on this node.', labels: [] },
+  fuselink_webhook_tries_total: {
+    type: 'counter',
+    help: 'Tries to deliver a message to a webhook, by what became of the message.',
+    labels: ['outcome'],
+  },
   fuselink_event_streams: { type: 'gauge', help: 'Listeners to events on this node.', labels: [] },
   fuselink_build_info: { type: 'gauge', help: 'Always 1; which program this is.', labels: ['version'] },
   process_resident_memory_bytes: { type: 'gauge', help: 'Resident memory of this node.', labels: [] },
