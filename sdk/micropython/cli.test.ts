@@ -208,9 +208,10 @@ describe.skipIf(missing !== null)(`python3 -m fuselink${missing === null ? '' : 
           const { status } = await fetch(`${server.url}/v1/device`, { headers: { 'X-API-Key': fresh } });
           return status === 401;
         });
-        const shown = () => fuselink(['key', 'show', '--json'], store);
-        await until('one key is left', async () => (await shown()).stdout.trim().split('\n').length === 1);
-        expect(JSON.parse((await shown()).stdout)).toMatchObject({ generation: 2 });
+        const slot = (name: string) => readFile(place(`rotating/${name}`), 'hex');
+        await until('one key is in both slots', async () => (await slot('slot0')) === (await slot('slot1')));
+        const shown = await fuselink(['key', 'show', '--json'], store);
+        expect(JSON.parse(shown.stdout)).toMatchObject({ generation: 2 });
         await until('the readings were sent', () => complaints.includes('readings-1.ndjson'));
       } finally {
         const gone = once(daemon, 'exit');

@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { MessageChannel, Worker } from 'node:worker_threads';
@@ -35,8 +36,11 @@ export function python(): { program: string; missing: string | null } {
   return { program, missing: good ? null : 'needs Python 3.9 or later: apt-get install python3' };
 }
 
-/** Nothing of the repository's own tree is written to: Python would put its caches there. */
-export const PYTHON_ENV = { PYTHONDONTWRITEBYTECODE: '1', PYTHONPATH: join(HERE, '..') };
+/** Python keeps what it compiled, but not in the repository's own tree. */
+export const PYTHON_ENV = {
+  PYTHONPYCACHEPREFIX: join(tmpdir(), 'fuselink-test-pycache'),
+  PYTHONPATH: join(HERE, '..'),
+};
 
 async function openProcess(program: string): Promise<Interpreter> {
   const env = { PATH: process.env['PATH'] ?? '', ...PYTHON_ENV, MICROPYPATH: `${join(HERE, '..')}:${HERE}` };
@@ -108,10 +112,13 @@ export const INTERPRETERS: KnownInterpreter[] = [
 ];
 
 /** The suite under every interpreter; where one is missing it is skipped, and its title says why and how to get it. */
-export function onEachInterpreter(title: string, suite: (open: () => Promise<Interpreter>) => void): void {
-  for (const { name, missing, open } of INTERPRETERS) {
+export function onEachInterpreter(
+  title: string,
+  suite: (open: () => Promise<Interpreter>, micro: boolean) => void,
+): void {
+  for (const { name, micro, missing, open } of INTERPRETERS) {
     const why = missing === null ? '' : ` (${missing})`;
-    describe.skipIf(missing !== null)(`${title} (${name})${why}`, () => suite(open));
+    describe.skipIf(missing !== null)(`${title} (${name})${why}`, () => suite(open, micro));
   }
 }
 

@@ -131,9 +131,12 @@ class Device:
             self.client = client(self.url, store=self.store, **self.options)
         return self.client
 
-    def live(self, rounds):
-        """Sends and lets the rotation go on until it is settled again on a mirrored key, or the rounds are over."""
+    def live(self, rounds, generation=None):
+        """Sends and lets the rotation go on until it is settled on a key of this generation, or the rounds are over."""
         for _ in range(rounds):
+            agent = self.client and self.client.rotation.agent
+            if agent and generation and agent.mirrored and agent.phase == "SETTLED" and agent.base[0] >= generation:
+                break
             try:
                 device = self._up()
                 try:
