@@ -970,10 +970,11 @@ def tls_context(ca):
         context.verify_mode = ssl.CERT_REQUIRED
         for certificate in certificates_of(ca):
             try:
-                context.load_verify_locations(cadata=certificate)
-            except TypeError:  # the bare `tls` module
-                context.load_verify_locations(certificate)
-            except ValueError:
+                try:
+                    context.load_verify_locations(cadata=certificate)
+                except TypeError:  # the bare `tls` module
+                    context.load_verify_locations(certificate)
+            except (OSError, ValueError):
                 raise wrong
     else:
         context = ssl.create_default_context()
@@ -1049,10 +1050,10 @@ class Wire:
                 sock.settimeout(self._silence)
                 sock.connect(place[-1])
                 return _Stream(self._secured(sock))
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 sock.close()
                 if self._context and _untrusted(error):
-                    detail = "the server's certificate is not to be trusted"
+                    detail = "the server's certificate is not to be trusted (%s)" % " ".join(str(error).split())
                     if time.gmtime()[0] < 2026:
                         detail += "; this clock says %d: set it by NTP first" % time.gmtime()[0]
                     raise Lost("tls_untrusted", detail, True) from None
@@ -1151,7 +1152,8 @@ if _MICRO:
         return sock
 
     def _untrusted(error):
-        return error.args and error.args[0] in (-0x2700, 0x2700)  # MBEDTLS_ERR_X509_CERT_VERIFY_FAILED
+        # What is wrong with a certificate comes as a ValueError in words, or as MBEDTLS_ERR_X509_CERT_VERIFY_FAILED.
+        return isinstance(error, ValueError) or (error.args and error.args[0] in (-0x2700, 0x2700))
 
 else:
 
@@ -2103,11 +2105,11 @@ class Client:
 
     def __init__(
         self, url, key=None, store=None, ca=None, state=None, queue=None, device=None, trust_plain_http=False,
-        silence_seconds=30, connect=None, random=system_random, clock=None, tell=None, one_shot_bytes_max=ONE_SHOT_BYTES_MAX,
+        silence_seconds=30, connect=None, random=None, clock=None, tell=None, one_shot_bytes_max=ONE_SHOT_BYTES_MAX,
         signed=False,
     ):  # fmt: skip
         self.clock = clock or Clock()
-        self.random = random
+        self.random = random or system_random
         self.tell = tell or (lambda text: None)
         self.url = url
         self.wire = Wire(url, ca, connect, silence_seconds, self.clock)

@@ -76,7 +76,7 @@ onEachInterpreter('signed requests, on a line that nobody protects', (open) => {
 
   test('lost answers → the same transfer, each nonce used once', async () => {
     const flaky = await startFlakyProxy(server.port, (n) => (n < 3 ? { cutAfterDownBytes: 1 + n * 900 } : {}));
-    await python.run(`device.client.wire = fuselink.Wire(${literal(flaky.url)}, connect=device.client.wire._connect)`);
+    await python.run(`device.client.wire = fuselink.Wire(${literal(flaky.url)})`);
     const sent = await send('testkit.content(5000)');
     expect((await readLink(server, sent.url.replace(line.url, server.url))).bytes.equals(content(5000))).toBe(true);
     expect(flaky.cuts).toBe(3);

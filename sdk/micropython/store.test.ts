@@ -111,50 +111,24 @@ refused = testkit.attempt(lambda: fuselink.Slots(store).stage(keys[1], 2, prints
 
   test('NVS: blobs by name, absent ones, a full partition → as in files; nothing is ever erased for room', async () => {
     await python.run(`
-import sys
-class FakeNvs:
-    """esp32.NVS as the firmware has it: blobs into a buffer, errors by number."""
-    data = {}
-    full = False
-    def __init__(self, namespace):
-        self.namespace = namespace
-    def get_blob(self, name, buffer):
-        if (self.namespace, name) not in FakeNvs.data:
-            raise OSError(-4354, "ESP_ERR_NVS_NOT_FOUND")
-        blob = FakeNvs.data[self.namespace, name]
-        buffer[:len(blob)] = blob
-        return len(blob)
-    def set_blob(self, name, blob):
-        assert len(name) <= 15
-        if FakeNvs.full:
-            raise OSError(-4357, "ESP_ERR_NVS_NOT_ENOUGH_SPACE")
-        FakeNvs.data[self.namespace, name] = bytes(blob)
-    def erase_key(self, name):
-        if FakeNvs.data.pop((self.namespace, name), None) is None:
-            raise OSError(-4354, "ESP_ERR_NVS_NOT_FOUND")
-    def commit(self):
-        pass
-class Module:
-    NVS = FakeNvs
-sys.modules["esp32"] = Module
+testkit.fake_nvs()
 store = fuselink.NvsStore()
 slots = fuselink.Slots(store)
 empty = look(slots)
 slots.provision(keys[0], 1)
-FakeNvs.full = True
+testkit.FakeNvs.full = True
 try:
     slots.stage(keys[1], 2, prints[0])
     refused = None
 except OSError as error:
     refused = error.args[0]
-FakeNvs.full = False
+testkit.FakeNvs.full = False
 after_full = look(slots)
 slots.stage(keys[1], 2, prints[0])
 store.write("u0123", b"x")
 store.remove("u0123")
 store.remove("u0123")
 gone = store.read("u0123")
-del sys.modules["esp32"]
 `);
     expect(await value('[empty, refused, after_full, look(slots), gone]')).toEqual([
       [null, null],

@@ -10,6 +10,7 @@ import { BoardSockets } from './board-sockets.ts';
 const HERE = import.meta.dirname;
 export const CLIENT = join(HERE, '../fuselink.py');
 const TESTKIT = join(HERE, 'testkit.py');
+const SOCKET = join(HERE, 'board_socket.py');
 const DRIVER = join(HERE, 'driver.py');
 const WASM = join(HERE, '../../../node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs');
 
@@ -76,7 +77,7 @@ async function openBoard(heapBytes = 1024 * 1024): Promise<Interpreter> {
     Atomics.store(bell, 0, 1);
     Atomics.notify(bell, 0);
   });
-  const modules = { 'fuselink.py': CLIENT, 'testkit.py': TESTKIT };
+  const modules = { 'fuselink.py': CLIENT, 'testkit.py': TESTKIT, 'socket.py': SOCKET };
   const worker = new Worker(join(HERE, 'board-worker.mjs'), {
     workerData: { modules, port: port2, bell, heapBytes, interpreter: WASM },
     transferList: [port2],

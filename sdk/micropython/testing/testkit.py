@@ -1,8 +1,9 @@
-"""What tests of the client need and no client has: a clock that does not wait, a store that loses the power, a board's sockets."""
+"""What tests of the client need and no client has: a clock that does not wait, a store that loses the power."""
 
 import binascii
 import json
 import os
+import sys
 
 import fuselink
 
@@ -61,49 +62,14 @@ class CutStore:
         return True
 
 
-class BoardSocket:
-    """The connection `fuselink` asks for, made of what the test's own side offers."""
-
-    def __init__(self, number):
-        self._number = number
-
-    def write(self, data):
-        if not _board.write(self._number, fuselink.hexed(data)):
-            raise OSError(104)
-        return len(data)
-
-    def read(self, count):
-        return self._bytes(_board.read(self._number, count))
-
-    def readline(self, most):
-        return self._bytes(_board.readline(self._number, most))
-
-    def _bytes(self, text):
-        if text is None:
-            raise OSError(104)
-        return binascii.unhexlify(text)
-
-    def close(self):
-        _board.close(self._number)
-
-
-def board_connect(host, port, _seconds):
-    number = _board.connect(host, port)
-    if not number:
-        raise OSError(111)
-    return BoardSocket(number)
-
-
-def board_random(count):
-    return binascii.unhexlify(_board.random(count))
+if _board:
+    # WebAssembly has no os.urandom.
+    fuselink.system_random = lambda count: binascii.unhexlify(_board.random(count))
 
 
 def client(url, **options):
-    """A client with the test's clock and, on a board without sockets, the test's network."""
+    """A client with the test's clock."""
     options.setdefault("clock", FastClock())
-    if _board:
-        options.setdefault("connect", board_connect)
-        options.setdefault("random", board_random)
     return fuselink.Client(url, **options)
 
 
@@ -238,3 +204,52 @@ def taken(answer, key, signature):
     """What of an answer is believed: the signed fields and the link, or None."""
     own = fuselink.verified(answer, key, signature)
     return own and {"headers": own.headers, "link": own.link}
+
+
+class FakeNvs:
+    """esp32.NVS as the firmware has it: blobs into a buffer, errors by number."""
+
+    data = {}
+    full = False
+
+    def __init__(self, namespace):
+        self._namespace = namespace
+
+    def get_blob(self, name, buffer):
+        if (self._namespace, name) not in FakeNvs.data:
+            raise OSError(-0x1102, "ESP_ERR_NVS_NOT_FOUND")
+        blob = FakeNvs.data[self._namespace, name]
+        buffer[: len(blob)] = blob
+        return len(blob)
+
+    def set_blob(self, name, blob):
+        if len(name) > 15:
+            raise OSError(-0x1109, "ESP_ERR_NVS_KEY_TOO_LONG")
+        if FakeNvs.full:
+            raise OSError(-0x1105, "ESP_ERR_NVS_NOT_ENOUGH_SPACE")
+        FakeNvs.data[self._namespace, name] = bytes(blob)
+
+    def erase_key(self, name):
+        if FakeNvs.data.pop((self._namespace, name), None) is None:
+            raise OSError(-0x1102, "ESP_ERR_NVS_NOT_FOUND")
+
+    def commit(self):
+        pass
+
+
+def fake_nvs():
+    """From here on there is a module `esp32`, with an empty partition."""
+
+    class Module:
+        NVS = FakeNvs
+
+    FakeNvs.data = {}
+    FakeNvs.full = False
+    sys.modules["esp32"] = Module
+
+
+def time_passes(client):
+    """What is due is done at once."""
+    if client.rotation.due_at is not None:
+        client.rotation.due_at = client.clock.ms()
+    client.tick()
