@@ -582,6 +582,7 @@ DEVICE_TABLE = (
     "* booted,written noKey EMPTY -",
     "* booted twoKeys PROVING register,wake !",
     "* booted,provisioned - SETTLED wake !",
+    "* written kept PROVEN backOff",
     "* written staged STAGED register,wake",
     "* written twoKeys PROVING backOff",
     "* written mirrored SETTLED wake",
@@ -702,6 +703,10 @@ class Agent:
     def _if_twoKeys(self, said):
         return bool(self.candidate)
 
+    def _if_kept(self, said):
+        # The proven key was to be copied over the old one, and both still read back.
+        return bool(self.candidate) and self.writing == "=" + self.candidate[FINGERPRINT]
+
     def _if_staged(self, said):
         return bool(self.candidate) and self.candidate[FINGERPRINT] == self.writing
 
@@ -803,8 +808,9 @@ class Agent:
         self.candidate = None
         self.mirrored = self.base_refused = self.recovery = False
         self.turn = "base"
-        self.writing = slot[FINGERPRINT]
-        effects.append(("mirror", self.writing))
+        # Another thing than that it is staged.
+        self.writing = "=" + slot[FINGERPRINT]
+        effects.append(("mirror", slot[FINGERPRINT]))
 
     def _do_mirror(self, said, effects):
         self._copy_over(self.base, effects)
