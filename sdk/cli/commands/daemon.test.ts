@@ -202,6 +202,36 @@ describe('fuselink key', () => {
     expect(JSON.parse((await cli(['key', 'status', '--json'])).out).key.generation).toBe(2);
   });
 
+  test('key: the whole JSON of an enrolment → key and recovery secret kept, 0600, neither shown', async () => {
+    const recovery = 'ef'.repeat(32);
+    const stdin = JSON.stringify({
+      device_id: 'dev_1',
+      api_key: KEY,
+      recovery_secret: recovery,
+      device: { name: 'x' },
+    });
+    const ran = await cli(['key', 'import', '--json'], { stdin });
+    expect(JSON.parse(ran.out)).toMatchObject({ fingerprint: expect.any(String), recovery: true });
+    for (const secret of [KEY, recovery]) expect(ran.out + ran.err).not.toContain(secret.slice(0, 8));
+    const kept = join(folder, 'credentials', 'device.json');
+    expect(JSON.parse(await readFile(kept, 'utf8'))).toEqual({ device_id: 'dev_1', recovery_secret: recovery });
+    expect((await stat(kept)).mode & 0o777).toBe(0o600);
+    expect((await cli(['key', 'import'], { stdin: '{"api_key": 1' })).code).toBe(2);
+    expect((await cli(['key', 'import', '--replace'], { stdin: '{"device_id": "d"}' })).code).toBe(2);
+  });
+
+  test('key: carried by hand (the JSON of issue) → staged beside the present one, which stays', async () => {
+    await cli(['key', 'import'], { stdin: KEY });
+    const issued = { key: 'cd'.repeat(32), generation: 2, fingerprint: 'x', rotation: { device_id: 'dev_1' } };
+    const staged = await cli(['key', 'stage', '--json'], { stdin: JSON.stringify(issued) });
+    expect(staged.code).toBe(0);
+    const { candidate, key } = JSON.parse((await cli(['key', 'status', '--json'])).out);
+    expect([candidate.generation, key.generation]).toEqual([2, 1]);
+    expect(candidate.fingerprint).toBe(JSON.parse(staged.out).fingerprint);
+    expect((await cli(['key', 'stage'], { stdin: JSON.stringify({ ...issued, generation: 1 }) })).code).toBe(2);
+    expect((await cli(['key', 'stage'], { stdin: 'cd'.repeat(32) })).code).toBe(2);
+  });
+
   test('key: nonsense, nothing, a key on the command line → exit 2 without repeating it', async () => {
     for (const stdin of ['', 'nonsense-secret', 'x'.repeat(10_000)]) {
       const ran = await cli(['key', 'import'], { stdin });

@@ -1,5 +1,5 @@
-import type { SlotRecord } from '#sdk/core';
-import { credentialFolder, fingerprint, keyOfSecret, openCredentialSlots, Secret } from '#sdk/node';
+import type { ApiKey, SlotRecord } from '#sdk/core';
+import { credentialFolder, fingerprint, keyOfSecret, openCredentialSlots, Secret, saveIdentity } from '#sdk/node';
 import type { Command } from '../command.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { EXIT, UsageError } from '../exit-codes.ts';
@@ -19,30 +19,81 @@ async function readAll(stdin: NodeJS.ReadableStream): Promise<string> {
   return text.trim();
 }
 
-async function importKey(parsed: Parsed, terminal: Terminal, folder: string): Promise<ExitCode> {
+/** What was put in: a key, and what came with it where it is the JSON of `device enrol`, `issue` or `reprovision`. */
+interface Given {
+  key: ApiKey;
+  identity: { deviceId: string; recoverySecret: string } | null;
+  generation: number | null;
+}
+
+async function given(parsed: Parsed, terminal: Terminal): Promise<Given> {
   const fromFile = textOption(parsed, 'key-file') === undefined ? undefined : givenKey(parsed, terminal);
-  const secret = new Secret(fromFile ?? (await readAll(terminal.stdin)));
-  const key = keyOfSecret(secret);
+  const text = fromFile ?? (await readAll(terminal.stdin));
+  const said = text.startsWith('{') ? jsonOf(text) : { api_key: text };
+  const rotation = said['rotation'] as { device_id?: unknown } | undefined;
+  const key = keyOfSecret(new Secret(String(said['api_key'] ?? said['key'] ?? '')));
   if (key === null) {
     throw new UsageError(
-      'expected a key as 64 hex characters or pdm_ and 28 more, got neither (it is not repeated here)',
+      'expected a key as 64 hex characters or pdm_ and 28 more, or the JSON that has one, got neither (it is not repeated here)',
     );
   }
+  const deviceId = said['device_id'] ?? rotation?.device_id;
+  const recoverySecret = said['recovery_secret'];
+  const identity =
+    typeof deviceId === 'string' && typeof recoverySecret === 'string' ? { deviceId, recoverySecret } : null;
+  return { key, identity, generation: typeof said['generation'] === 'number' ? said['generation'] : null };
+}
+
+function jsonOf(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    throw new UsageError('expected the JSON of `fuselink-server device enrol --json`, got something that is none');
+  }
+}
+
+async function importKey(parsed: Parsed, terminal: Terminal, folder: string): Promise<ExitCode> {
+  const { key, identity } = await given(parsed, terminal);
   const slots = openCredentialSlots(folder);
   const { base, candidate } = slots.look();
   const print = fingerprint(key);
   if (base !== null && base.fingerprint !== print && parsed.values['replace'] !== true) {
     throw new UsageError(`there is a key already (${base.fingerprint}); --replace puts this one in its place`);
   }
+  // The identity first: a key that stands alone can be put in again, and a device in trouble needs the other.
+  if (identity !== null) await saveIdentity(folder, identity);
   const generation = Math.max(base?.generation ?? 0, candidate?.generation ?? 0);
   slots.provision(key, base?.fingerprint === print ? generation : generation + 1);
   const stored = slots.look().base;
   if (stored?.fingerprint !== print) throw new Error('the key does not read back from the store as it was written');
-  terminal.stdout.write(
-    parsed.values['json'] === true ? `${JSON.stringify({ fingerprint: print, folder })}\n` : `${print}\n`,
-  );
-  terminal.stderr.write(`The key is in ${folder}. Delete where it came from.\n`);
+  tell(parsed, terminal, { fingerprint: print, folder, recovery: identity !== null });
+  const also = identity === null ? '' : ', and the recovery secret beside it';
+  terminal.stderr.write(`The key is in ${folder}${also}. Delete where it came from.\n`);
   return EXIT.ok.code;
+}
+
+/** A key that an operator carried here goes beside the present one: both are kept until the new one has proven itself. */
+async function stageKey(parsed: Parsed, terminal: Terminal, folder: string): Promise<ExitCode> {
+  const { key, generation } = await given(parsed, terminal);
+  const slots = openCredentialSlots(folder);
+  const { base } = slots.look();
+  if (base === null) throw new UsageError('expected a key to stand beside, got an empty store: `fuselink key import`');
+  if (generation === null || generation <= base.generation) {
+    throw new UsageError(
+      `expected the JSON of \`fuselink-server device issue --json\` with a generation above ${base.generation}, got ${generation ?? 'a key alone'}`,
+    );
+  }
+  slots.stage(key, generation, base.fingerprint);
+  const { candidate } = slots.look();
+  if (candidate?.fingerprint !== fingerprint(key))
+    throw new Error('the key does not read back from the store as it was written');
+  tell(parsed, terminal, { fingerprint: candidate.fingerprint, generation, folder });
+  terminal.stderr.write('Staged beside the present key. What runs on this store takes it at its next start.\n');
+  return EXIT.ok.code;
+}
+
+function tell(parsed: Parsed, terminal: Terminal, about: { fingerprint: string; [word: string]: unknown }): void {
+  terminal.stdout.write(parsed.values['json'] === true ? `${JSON.stringify(about)}\n` : `${about.fingerprint}\n`);
 }
 
 function slotJson(record: SlotRecord | null): object | null {
@@ -72,22 +123,31 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
   const folder = textOption(parsed, 'folder') ?? credentialFolder(terminal.env);
   // Whatever it is, it may be a key: it is not repeated.
   if (rest.length > 0)
-    throw new UsageError('expected import, show or status alone: a key is never given on the command line');
+    throw new UsageError('expected import, stage, show or status alone: a key is never given on the command line');
   if (verb === 'import') return importKey(parsed, terminal, folder);
+  if (verb === 'stage') return stageKey(parsed, terminal, folder);
   if (verb === 'show' || verb === 'status') return show(parsed, terminal, folder, verb === 'status');
-  throw new UsageError('expected import, show or status');
+  throw new UsageError('expected import, stage, show or status');
 }
 
 export const key: Command = {
   name: 'key',
-  words: 'import|show|status',
+  words: 'import|stage|show|status',
   summary: 'The credential store: put a key in, or see which one is there (fingerprints only).',
   options: {
-    'key-file': { type: 'string', value: 'FILE', help: 'import: the file with the key (default: standard input)' },
+    'key-file': {
+      type: 'string',
+      value: 'FILE',
+      help: 'import, stage: the file with the key, or with the JSON it came in (default: standard input)',
+    },
     replace: { type: 'boolean', help: 'import: put it in the place of another key' },
     folder: { type: 'string', value: 'DIR', help: 'the store (or FUSELINK_CREDENTIALS; default ~/.config/fuselink)' },
     json: { type: 'boolean', help: 'print JSON' },
   },
-  details: ['A key is never shown again and never taken from the command line. The store is one file of mode 0600.'],
+  details: [
+    'import takes `fuselink-server device enrol --json` whole: then the recovery secret is kept, too. stage puts the',
+    'key of `device issue --json` beside the present one, which is dropped only when the new one has proven itself.',
+    'A key is never shown again and never taken from the command line. The store is one file of mode 0600.',
+  ],
   run,
 };

@@ -49,6 +49,11 @@ export const FAMILIES = {
     help: 'Calls of a store that failed: full, out of reach, or worse.',
     labels: ['store', 'fault'],
   },
+  fuselink_invariants_broken_total: {
+    type: 'counter',
+    help: 'Changes to a rotation that were refused because they would have broken an invariant: a bug, and nothing was stored.',
+    labels: ['invariant'],
+  },
   fuselink_warnings_total: { type: 'counter', help: 'Warnings in the log.', labels: [] },
   fuselink_uploads_under_way: { type: 'gauge', help: 'Uploads whose bodies this node is receiving.', labels: [] },
   fuselink_uploads_waiting: { type: 'gauge', help: 'Uploads that wait for a place on this node.', labels: [] },

@@ -1,8 +1,11 @@
+import { KEY_PREFIX_CHARS } from '#sdk/protocol';
 import type { KeyId } from '../../domain/ids.ts';
 import {
   type Alarm,
   brokenByOutcome,
   type DeviceKeyState,
+  type Invariant,
+  InvariantBroken,
   type KeyStates,
   type RotationCommand,
   type RotationOutcome,
@@ -14,6 +17,9 @@ import { newsWrite } from '../campaign/news.ts';
 import type { Deps } from '../deps.ts';
 import { newId } from '../new-id.ts';
 import { dueAtMs, type LoadedRotation, livingKeys } from './record.ts';
+
+/** Characters of a SHA-256 in base64url. */
+const KEY_HASH_CHARS = 43;
 
 /** An alarm of one kind about one device goes into the audit this often: a thief must not be able to fill it. */
 export const ALARM_EVERY_MS = 3_600_000;
@@ -68,7 +74,7 @@ export async function decideRotation(
   const outcome = transition(record.rotation, command, nowMs);
   const moved = outcome.kind === 'moved' || outcome.keys.length > 0;
   const keys = moved ? await livingKeys(deps, record.device_id) : [];
-  if (moved) assertInvariants({ record, keys, command, outcome, paused: context.paused === true });
+  if (moved) assertInvariants(deps, { record, keys, command, outcome, paused: context.paused === true });
 
   const alarms = outcome.alarms.filter((alarm) => nowMs - (record.alarmed_at[alarm] ?? 0) >= ALARM_EVERY_MS);
   const next: RotationRecordRow = {
@@ -147,17 +153,27 @@ function sameBut(before: RotationRecordRow, after: RotationRecordRow): boolean {
   return seen(before) === seen(after);
 }
 
-function assertInvariants(at: {
-  record: RotationRecordRow;
-  keys: readonly KeyRow[];
-  command: RotationCommand;
-  outcome: RotationOutcome;
-  paused: boolean;
-}): void {
+function assertInvariants(
+  deps: Pick<Deps, 'metrics'>,
+  at: {
+    record: RotationRecordRow;
+    keys: readonly KeyRow[];
+    command: RotationCommand;
+    outcome: RotationOutcome;
+    paused: boolean;
+  },
+): void {
   const keys: KeyStates = Object.fromEntries(at.keys.map((key) => [key.fingerprint, key.state]));
   const broken = brokenByOutcome({ row: at.record.rotation, keys }, at.command, at.outcome, at.paused);
   if (broken === null) return;
-  throw new Error(`rotation of ${at.record.device_id}: ${at.command.kind} in ${at.record.state} would break ${broken}`);
+  const { device_id: id, state } = at.record;
+  throw invariantBroken(deps, broken.invariant, `${at.command.kind} of ${id} in ${state}: ${broken.what}`);
+}
+
+/** Counted, so that it is seen even where a request swallows it. */
+function invariantBroken(deps: Pick<Deps, 'metrics'>, invariant: Invariant, detail: string): InvariantBroken {
+  deps.metrics.count('fuselink_invariants_broken_total', { invariant });
+  return new InvariantBroken(invariant, detail);
 }
 
 /** A key's own row follows the rotation's; a key that is not there yet is recorded, also where it is refused for good. */
@@ -182,7 +198,18 @@ function keyWrite(
   }
   if (newKey === undefined || newKey.fingerprint !== fingerprint) {
     if (to === 'revoked') return [];
-    throw new Error(`rotation of ${record.device_id}: the key ${fingerprint} became ${to} and nobody knows its digest`);
+    throw invariantBroken(
+      deps,
+      'I5',
+      `the key ${fingerprint} of ${record.device_id} became ${to} and nobody knows its digest`,
+    );
+  }
+  if (newKey.prefix.length > KEY_PREFIX_CHARS || newKey.hash.length !== KEY_HASH_CHARS) {
+    throw invariantBroken(
+      deps,
+      'I11',
+      `more than a digest and a prefix of a key of ${record.device_id} would be stored`,
+    );
   }
   const row: KeyRow = {
     id: newId(deps, 'key') as KeyId,
