@@ -6,6 +6,8 @@ import { Campaigns } from './pages/campaigns.tsx';
 import { Device } from './pages/device.tsx';
 import { Devices } from './pages/devices.tsx';
 import { Events } from './pages/events.tsx';
+import { Firmware } from './pages/firmware.tsx';
+import { Incident } from './pages/incident.tsx';
 import { Keys } from './pages/keys.tsx';
 import { Overview } from './pages/overview.tsx';
 import { SetUp } from './pages/set-up.tsx';
@@ -31,7 +33,9 @@ const PAGES: Readonly<Record<string, Shown>> = {
   devices: { list: Devices, one: Device },
   campaigns: { list: Campaigns, one: CampaignOrNew },
   transfers: { list: Transfers, one: Transfer },
+  firmware: { list: Firmware },
   keys: { list: Keys },
+  incident: { list: Incident },
   events: { list: Events },
   audit: { list: Audit },
   settings: { list: Settings },

@@ -12,11 +12,15 @@ const SECTIONS: readonly (readonly [page: string, text: string])[] = [
   ['devices', 'Devices'],
   ['campaigns', 'Campaigns'],
   ['transfers', 'Transfers'],
+  ['firmware', 'Firmware'],
   ['keys', 'API keys'],
   ['events', 'Events'],
   ['audit', 'Audit'],
   ['settings', 'Settings'],
 ];
+
+/** Pages that are found under another section. */
+const PARENTS: Readonly<Record<string, string>> = { incident: 'keys' };
 
 const WARN_MINUTES = 5;
 
@@ -51,7 +55,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
             <ul>
               {SECTIONS.map(([section, text]) => (
                 <li key={section}>
-                  <a href={href(section)} aria-current={section === page ? 'page' : undefined}>
+                  <a href={href(section)} aria-current={section === (PARENTS[page] ?? page) ? 'page' : undefined}>
                     {text}
                   </a>
                 </li>

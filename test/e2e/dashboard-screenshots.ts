@@ -1,17 +1,27 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { launchBrowser, NO_BROWSER } from '../support/browser.ts';
 import { type DashboardKit, fillFleet, goOn, sendFiles, startDashboardKit } from './dashboard-kit.ts';
 
-/** Writes a picture of every page, dark, light and on a phone: `npm run -s screenshots [-- FOLDER [page...]]`. */
-const [folder = 'test/screenshots', ...only] = process.argv.slice(2);
+/**
+ * Writes a picture of every page, dark, light and on a phone: `npm run -s screenshots [-- FOLDER [page...]]`. With
+ * `--pictures` instead of a folder: the small ones that stand in READMEs.
+ */
+const [said = 'test/screenshots', ...named] = process.argv.slice(2);
+const forReadme = said === '--pictures';
+const folder = forReadme ? 'server/dashboard/pictures' : said;
+const only = forReadme ? ['devices', 'campaign'] : named;
 
 const LOOKS = [
   { name: 'light', colorScheme: 'light', viewport: { width: 1280, height: 860 } },
   { name: 'dark', colorScheme: 'dark', viewport: { width: 1280, height: 860 } },
   { name: 'phone', colorScheme: 'light', viewport: { width: 390, height: 844 } },
 ] as const;
+
+/** Of the pages that READMEs show, which look; as WebP, which is a tenth of a PNG. */
+const README_LOOKS: Readonly<Record<string, string>> = { devices: 'light', campaign: 'dark' };
+const README_QUALITY = 0.72;
 
 interface Shot {
   name: string;
@@ -41,14 +51,14 @@ const toNow = (awayMs: number) => kit.yard.kit.advance(Date.now() - awayMs - kit
 toNow(40 * 86_400_000);
 const { devices, campaignId } = await fillFleet(kit.yard);
 toNow(25 * 60_000);
-for (const device of devices.slice(0, 26)) await device.round();
+for (const device of devices) await device.round();
 await sendFiles(kit.yard, devices[0] as (typeof devices)[number]);
 const listed = await kit.yard.kit.call('GET', '/v1/transfers', { apiKey: kit.yard.account.apiKey });
 const delivered = listed.json.transfers.find(({ state }: { state: string }) => state === 'burned');
 await shoot(kit, [{ name: 'campaign-draft', path: `/campaigns/${campaignId}` }]);
 await kit.yard.order(campaignId, 'start');
-toNow(9 * 60_000);
-await goOn(kit.yard, devices.slice(0, 26), 9);
+toNow(11 * 60_000);
+await goOn(kit.yard, devices, 11);
 toNow(0);
 await shoot(kit, [
   { name: 'overview', path: '' },
@@ -70,6 +80,16 @@ await shoot(kit, [
   { name: 'transfers', path: '/transfers' },
   { name: 'transfer', path: `/transfers/${delivered?.id}` },
   { name: 'keys', path: '/keys' },
+  { name: 'firmware', path: '/firmware' },
+  {
+    name: 'incident',
+    path: `/incident?key=${devices[1]?.id}`,
+    act: async (page) => {
+      await page.getByLabel('What happened').fill('its key was in a public repository');
+      await page.getByRole('button', { name: 'See what would be done' }).click();
+      await page.getByRole('heading', { name: 'What would be done' }).waitFor();
+    },
+  },
   {
     name: 'revoke',
     path: '/keys',
@@ -112,10 +132,31 @@ async function shoot(on: DashboardKit, shots: readonly Shot[]): Promise<void> {
       for (const passing of ['.waiting', '.coming']) await page.locator(passing).first().waitFor({ state: 'hidden' });
       await act?.(page);
       await page.waitForTimeout(250);
-      await page.screenshot({ path: join(folder, `${name}-${lookName}.png`), fullPage: true });
+      if (!forReadme) await page.screenshot({ path: join(folder, `${name}-${lookName}.png`), fullPage: true });
+      else if (README_LOOKS[name] === lookName)
+        await writeFile(join(folder, `${name}.webp`), await webp(await page.screenshot(), on));
       await page.close();
     }
     await signedIn.close();
     await signedOut.close();
   }
+}
+
+/** A PNG as WebP, by the browser itself. */
+async function webp(png: Buffer, on: DashboardKit): Promise<Buffer> {
+  const page = await (browser as NonNullable<typeof browser>).newPage();
+  await page.goto(`${on.url}/healthz`);
+  const text = await page.evaluate(
+    `(async () => {
+      const image = new Image();
+      image.src = 'data:image/png;base64,${png.toString('base64')}';
+      await image.decode();
+      const canvas = new OffscreenCanvas(image.width, image.height);
+      canvas.getContext('2d').drawImage(image, 0, 0);
+      const blob = await canvas.convertToBlob({ type: 'image/webp', quality: ${README_QUALITY} });
+      return btoa(String.fromCharCode(...new Uint8Array(await blob.arrayBuffer())));
+    })()`,
+  );
+  await page.close();
+  return Buffer.from(String(text), 'base64');
 }

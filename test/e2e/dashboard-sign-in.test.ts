@@ -154,6 +154,7 @@ describe.skipIf(browser === null)('signing in to the dashboard', () => {
       expect(await fitsWidth(page)).toBe(true);
       await finishAuthenticator(fresh);
       await page.getByRole('heading', { name: 'Begin here' }).waitFor();
+      expect(await axeViolations(page)).toEqual([]);
       for (const request of asked) expect(request).not.toContain(secret);
     } finally {
       await fresh.stop();

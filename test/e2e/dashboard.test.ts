@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -117,7 +118,9 @@ describe.skipIf(browser === null)('the dashboard in a browser', () => {
     ['a new campaign', () => '/campaigns/new'],
     ['transfers', () => '/transfers'],
     ['a transfer', async () => `/transfers/${(await api('GET', '/v1/transfers')).json.transfers[0].id}`],
+    ['firmware', () => '/firmware'],
     ['API keys', () => '/keys'],
+    ['a key that is out', () => `/incident?key=${devices[0]?.id}`],
     ['events', () => '/events'],
     ['the audit', () => '/audit'],
     ['settings', () => '/settings'],
@@ -303,6 +306,41 @@ describe.skipIf(browser === null)('the dashboard in a browser', () => {
     await page.locator('h1 .badge', { hasText: 'held' }).waitFor();
     await page.getByRole('button', { name: 'Open again' }).click();
     await page.locator('h1 .badge', { hasText: 'ready' }).waitFor();
+  });
+
+  it('a key is out: looked at first → nothing changes; done → stopped, its unread files burned, the report says so', async () => {
+    const device = devices[12] as Device;
+    await open(`/devices/${device.id}`);
+    await page.getByRole('link', { name: 'Its key is out' }).click();
+    await page.getByLabel('What happened').fill(`found ${HOSTILE} in a public repository`);
+    await page.getByLabel('Rotate as well').selectOption('none');
+    await page.getByRole('button', { name: 'See what would be done' }).click();
+    await page.getByRole('heading', { name: 'What would be done' }).waitFor();
+    expect(await axeViolations(page)).toEqual([]);
+    expect(await kit.yard.stateOf(device)).toBe('IDLE');
+    await page.getByRole('button', { name: 'Do it' }).click();
+    await dialog().getByRole('button', { name: 'Do it' }).click();
+    await page.getByRole('heading', { name: 'What was done' }).waitFor();
+    expect(await kit.yard.stateOf(device)).toBe('QUARANTINED');
+    const { json } = await api('GET', `/v1/transfers?device=${device.id}&state=ready`);
+    expect(json.transfers).toEqual([]);
+  });
+
+  it('firmware: a key trusted, then not any more → in the list and out of it', async () => {
+    await open('/firmware');
+    await page.getByRole('button', { name: 'Trust a key' }).click();
+    await dialog().getByLabel('Name').fill(HOSTILE);
+    await dialog().getByLabel('Public key').fill('not a key');
+    await dialog().getByRole('button', { name: 'Trust it' }).click();
+    await dialog().locator('.field-error').or(dialog().getByRole('alert')).first().waitFor();
+    const { publicKey } = generateKeyPairSync('ed25519');
+    const raw = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('hex');
+    await dialog().getByLabel('Public key').fill(raw);
+    await dialog().getByRole('button', { name: 'Trust it' }).click();
+    await page.getByText(raw).waitFor();
+    await page.getByRole('button', { name: `Distrust ${HOSTILE}` }).click();
+    await dialog().getByRole('button', { name: 'Distrust' }).click();
+    await page.getByText(raw).waitFor({ state: 'hidden' });
   });
 
   it('events: shown as they happen; the line breaks → what was missed is told when it is back', async () => {

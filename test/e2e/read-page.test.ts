@@ -157,7 +157,7 @@ describe.skipIf(launched === null)('the page in a browser', () => {
 
   it('a connection that keeps breaking → goes on where it was, in one attempt, to the whole file', async () => {
     const { url, id, bytes } = await server.upload(6_000_000);
-    const proxy = await startFlakyProxy(server.port, (n) => (n > 1 && n < 5 ? { cutAfterDownBytes: 1_500_000 } : {}));
+    const proxy = await startFlakyProxy(server.port, (n) => (n < 5 ? { cutAfterDownBytes: 1_500_000 } : {}));
     try {
       await page.goto(url.replace(String(server.port), String(proxy.port)));
       const [download] = await Promise.all([page.waitForEvent('download'), page.click('button')]);

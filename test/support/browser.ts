@@ -17,7 +17,10 @@ interface Found {
 
 let found: Promise<Found | null> | undefined;
 
-/** The system's Chromium, or the one that npm brings, unpacked once on this machine; null where neither runs. */
+/**
+ * The system's Chromium, or the one that npm brings (also with TEST_BROWSER=npm), unpacked once on this machine; null
+ * where neither runs.
+ */
 function findChromium(): Promise<Found | null> {
   found ??= look().catch((error: unknown) => {
     console.warn(`${NO_BROWSER}: ${error instanceof Error ? error.message : String(error)}`);
@@ -27,7 +30,7 @@ function findChromium(): Promise<Found | null> {
 }
 
 async function look(): Promise<Found | null> {
-  const system = SYSTEM.find(existsSync);
+  const system = process.env['TEST_BROWSER'] === 'npm' ? undefined : SYSTEM.find(existsSync);
   if (system !== undefined) return { path: system, env: {} };
   const folder = await unpacked();
   return { path: join(folder, 'chromium'), env: { FONTCONFIG_PATH: join(folder, 'fonts') } };

@@ -15,7 +15,8 @@ describe('format', () => {
     [-7_200_000, '2 h ago'],
     [3 * 86_400_000, 'in 3 days'],
     [45_000, 'in less than a minute'],
-    [-40 * 86_400_000, '1 month ago'],
+    [-40 * 86_400_000, '40 days ago'],
+    [-61 * 86_400_000, '2 months ago'],
     [-800 * 86_400_000, '2 years ago'],
   ])('agoText: %i ms away → %s', (apart, text) => {
     expect(agoText(NOW + apart, NOW)).toBe(text);

@@ -4,11 +4,16 @@ const DAY_MS = 24 * HOUR_MS;
 
 const STEPS: readonly [unit: Intl.RelativeTimeFormatUnit, ms: number][] = [
   ['year', 365 * DAY_MS],
+  // Up to sixty days, days say more than "1 month".
   ['month', 30 * DAY_MS],
   ['day', DAY_MS],
   ['hour', HOUR_MS],
   ['minute', MINUTE_MS],
 ];
+
+function leastMs(unit: Intl.RelativeTimeFormatUnit, ms: number): number {
+  return unit === 'month' ? 2 * ms : ms;
+}
 
 /** "5 min", "3 days": hours and minutes are so common that their short names read faster. */
 function spanText(count: number, unit: Intl.RelativeTimeFormatUnit): string {
@@ -21,7 +26,7 @@ function spanText(count: number, unit: Intl.RelativeTimeFormatUnit): string {
 export function agoText(atMs: number, nowMs: number): string {
   const apartMs = atMs - nowMs;
   for (const [unit, ms] of STEPS) {
-    if (Math.abs(apartMs) < ms) continue;
+    if (Math.abs(apartMs) < leastMs(unit, ms)) continue;
     const span = spanText(Math.floor(Math.abs(apartMs) / ms), unit);
     return apartMs < 0 ? `${span} ago` : `in ${span}`;
   }
@@ -36,8 +41,7 @@ export function ageText(sinceMs: number, nowMs: number): string {
 /** A span of time in its largest unit. */
 export function durationText(ms: number): string {
   for (const [unit, size] of STEPS) {
-    const count = Math.floor(ms / size);
-    if (count >= 1) return spanText(count, unit);
+    if (ms >= leastMs(unit, size)) return spanText(Math.floor(ms / size), unit);
   }
   return `${ms > 0 ? Math.max(1, Math.round(ms / 1000)) : 0} s`;
 }

@@ -7,7 +7,7 @@ import { Failure } from '../parts/failure.tsx';
 import { SelectField, TextField } from '../parts/field.tsx';
 import { Page } from '../parts/page.tsx';
 import { CAMPAIGN_FORM, type CampaignForm, campaignBody } from '../state/campaign-form.ts';
-import { go, href } from '../state/route.ts';
+import { go, href, place } from '../state/route.ts';
 
 const SOURCES = [
   ['self', 'The device (recommended)'],
@@ -22,7 +22,10 @@ const POLICIES = [
 
 /** Whom, how, and what of those that are not heard. It becomes a draft; the next page says what it would do. */
 export function CampaignNew() {
-  const [form, setForm] = useState<CampaignForm>(CAMPAIGN_FORM);
+  const [form, setForm] = useState<CampaignForm>({
+    ...CAMPAIGN_FORM,
+    firmware: place.value.query.get('firmware') ?? '',
+  });
   const [busy, setBusy] = useState(false);
   const [failed, setFailed] = useState<unknown>(null);
   const text = (name: keyof CampaignForm, field: string) => ({
@@ -48,6 +51,7 @@ export function CampaignNew() {
         <Card title="Whom" about="What you leave empty does not restrict. All of it empty means every device.">
           <div class="grid">
             <TextField label="Name of the campaign" {...text('name', 'name')} maxLength={100} required />
+            {form.firmware === '' ? null : <TextField label="Firmware to roll out" {...text('firmware', 'firmware')} />}
             <TextField label="With all of these tags" {...text('tags', 'tags')} hint="Commas between them" />
             <TextField label="In any of these groups" {...text('groups', 'groups')} hint="Commas between them" />
             <TextField label="Of this profile" {...text('profile', 'profile')} />
@@ -99,13 +103,15 @@ export function CampaignNew() {
               unit="%"
               required
             />
-            <SelectField
-              label="Who makes the new key"
-              value={form.source}
-              options={SOURCES}
-              onChange={(source) => setForm((before) => ({ ...before, source }))}
-              hint="Devices without real randomness take one from the server."
-            />
+            {form.firmware === '' ? (
+              <SelectField
+                label="Who makes the new key"
+                value={form.source}
+                options={SOURCES}
+                onChange={(source) => setForm((before) => ({ ...before, source }))}
+                hint="Devices without real randomness take one from the server."
+              />
+            ) : null}
             <TextField
               label="Again every"
               {...text('repeatDays', 'repeat_every_days')}

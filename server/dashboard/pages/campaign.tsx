@@ -117,7 +117,9 @@ function rulesOf(campaign: CampaignAnswer) {
   });
   return [
     ...(said.length === 0 ? ([['Devices', 'all']] as const) : said),
-    ['New keys', source === 'self' ? 'made by the device' : 'made by the server'] as const,
+    campaign.kind === 'firmware'
+      ? (['It brings', 'firmware'] as const)
+      : (['New keys', source === 'self' ? 'made by the device' : 'made by the server'] as const),
     ['Behind the deadline', policy === 'keep' ? 'the key is kept' : policy] as const,
     repeat_every_days === null
       ? null

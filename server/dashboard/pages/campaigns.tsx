@@ -22,6 +22,7 @@ const COLUMNS: readonly Column<CampaignAnswer>[] = [
       <span class="two">
         <a href={href('campaigns', campaign.id)}>{campaign.name}</a>
         <span class="soft">
+          {campaign.kind === 'firmware' ? 'firmware, ' : ''}
           <Time at={campaign.created_at} />
         </span>
       </span>

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import type { FleetDeviceAnswer, RotationAnswer } from '#sdk/protocol';
 import * as api from '../api/fleet.ts';
 import { fingerprintText } from '../format/numbers.ts';
-import { Button } from '../parts/button.tsx';
+import { Button, ButtonLink } from '../parts/button.tsx';
 import { Copyable } from '../parts/copy.tsx';
 import { Confirm, Dialog } from '../parts/dialog.tsx';
 import { SelectField, TextField } from '../parts/field.tsx';
@@ -112,6 +112,11 @@ export function DeviceActions({
           {BUTTONS[one]}
         </Button>
       ))}
+      {rotation.state === 'GONE' || rotation.state === 'LOST' ? null : (
+        <ButtonLink kind="danger" href={href('incident', null, { key: device.id })}>
+          Its key is out
+        </ButtonLink>
+      )}
       {order === null ? null : (
         <OrderDialog
           order={order}

@@ -4,7 +4,7 @@ import * as api from '../api/account.ts';
 import { fieldError, wordsOf } from '../api/calls.ts';
 import { rotationWords } from '../format/words.ts';
 import { Badge } from '../parts/badge.tsx';
-import { Button } from '../parts/button.tsx';
+import { Button, ButtonLink } from '../parts/button.tsx';
 import { Card } from '../parts/card.tsx';
 import { Copyable } from '../parts/copy.tsx';
 import { Dialog } from '../parts/dialog.tsx';
@@ -36,9 +36,14 @@ export function Keys() {
       title="API keys"
       actions={
         mayChange.value ? (
-          <Button kind="main" disabled={active.length >= ACTIVE_MAX} onClick={() => setCreating(true)}>
-            Generate a key
-          </Button>
+          <>
+            <ButtonLink kind="danger" href={href('incident')}>
+              A key is out
+            </ButtonLink>
+            <Button kind="main" disabled={active.length >= ACTIVE_MAX} onClick={() => setCreating(true)}>
+              Generate a key
+            </Button>
+          </>
         ) : undefined
       }
     >

@@ -18,7 +18,7 @@ export function Empty({
       <h3>{title}</h3>
       <div class="empty-text">{children}</div>
       {actions === undefined ? null : <div class="actions">{actions}</div>}
-      {command === undefined ? null : <Copyable text={command} what="the command" />}
+      {command === undefined ? null : <Copyable text={command} what={`the command: ${title}`} />}
     </div>
   );
 }

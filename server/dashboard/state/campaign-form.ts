@@ -3,6 +3,8 @@ import { wordsList } from '../format/words-list.ts';
 /** What a new campaign is asked for, as it stands in the form. */
 export interface CampaignForm {
   name: string;
+  /** An image to roll out instead of new keys; empty: keys. */
+  firmware: string;
   tags: string;
   groups: string;
   gateways: string;
@@ -21,6 +23,7 @@ export interface CampaignForm {
 
 export const CAMPAIGN_FORM: CampaignForm = {
   name: '',
+  firmware: '',
   tags: '',
   groups: '',
   gateways: '',
@@ -57,7 +60,8 @@ export function campaignBody(form: CampaignForm): Record<string, unknown> {
     profile: form.profile.trim() || undefined,
     key_age_days: number(form.keyAgeDays),
     seen_by: form.seenBy.trim() || undefined,
-    source: form.source,
+    firmware: form.firmware.trim() || undefined,
+    source: form.firmware.trim() === '' ? form.source : undefined,
     canary: number(form.canary),
     growth: number(form.growth),
     wave_soak_seconds: number(form.soakMinutes, 60),

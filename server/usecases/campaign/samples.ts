@@ -6,8 +6,8 @@ import type { Deps } from '../deps.ts';
 import { findCampaign } from './manage.ts';
 
 /**
- * A sample is taken once a hundredth of the campaign's life so far has passed since the last one: a chart needs no
- * more, and a campaign of months keeps about as many as one of minutes.
+ * A sample is taken once a hundredth of the time since the first one has passed since the last one: a chart needs no
+ * more, and a campaign of months keeps about as many as one of minutes. A draft may have lain for months before.
  */
 const LIFE_PARTS = 100;
 const SAMPLES_MAX = 5_000;
@@ -52,12 +52,8 @@ async function countsOf(deps: Pick<Deps, 'store'>, campaignId: string): Promise<
 export async function takeSample(deps: Deps, record: CampaignRecordRow): Promise<void> {
   try {
     const nowMs = deps.clock.nowMs();
-    const [last] = await deps.store.list('campaign_samples', {
-      where: [['campaign_id', '=', record.id]],
-      orderBy: [['at_ms', 'desc']],
-      limit: 1,
-    });
-    const due = last === undefined || nowMs - last.at_ms >= (nowMs - record.created_at_ms) / LIFE_PARTS;
+    const [first, last] = await Promise.all([endOf(deps, record.id, 'asc'), endOf(deps, record.id, 'desc')]);
+    const due = first === undefined || last === undefined || nowMs - last.at_ms >= (nowMs - first.at_ms) / LIFE_PARTS;
     if (!due && !hasEnded(record.campaign.state)) return;
     const counts = await countsOf(deps, record.id);
     if (last !== undefined && JSON.stringify(last.counts) === JSON.stringify(counts)) return;
@@ -73,6 +69,19 @@ export async function takeSample(deps: Deps, record: CampaignRecordRow): Promise
   } catch (error) {
     deps.warn(`campaign ${record.id} goes on, but where it stands could not be noted for its chart`, error);
   }
+}
+
+async function endOf(
+  deps: Pick<Deps, 'store'>,
+  campaignId: string,
+  direction: 'asc' | 'desc',
+): Promise<CampaignSampleRow | undefined> {
+  const [row] = await deps.store.list('campaign_samples', {
+    where: [['campaign_id', '=', campaignId]],
+    orderBy: [['at_ms', direction]],
+    limit: 1,
+  });
+  return row;
 }
 
 /** Where the devices of a campaign stood, oldest first; the last one is counted now. */

@@ -58,4 +58,20 @@ describe('watching a campaign', () => {
       expect(answer.status).toBe(404);
     }
   });
+
+  test('history: a draft that lay for months, then started → sampled as often as any other', async () => {
+    const old = await kit.call('POST', '/v1/campaigns', { auth: token, json: { name: 'old draft', canary: 1 } });
+    kit.advance(90 * 86_400_000);
+    ({ token } = await account.signIn());
+    await kit.call('POST', `/v1/campaigns/${old.json.id}/start`, { auth: token, json: {} });
+    for (let tick = 0; tick < 3; tick++) await drive(10_000);
+    const devices = await kit.call('GET', '/v1/devices?state=WANTED', { auth: token });
+    await kit.call('POST', `/v1/devices/${devices.json.devices[0].id}/quarantine`, {
+      auth: token,
+      json: { reason: 'x' },
+    });
+    await drive(10_000);
+    const { samples } = (await kit.call('GET', `/v1/campaigns/${old.json.id}/history`, { auth: token })).json;
+    expect(samples.length).toBeGreaterThanOrEqual(2);
+  });
 });
