@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { addModelVerb } from './model/command.ts';
+import { addSwarmVerb } from './swarm/command.ts';
 
 /** The verbs of `fuselink-sim`, in the order of its help. A new engine adds its own line. */
-const VERBS = [addModelVerb];
+const VERBS = [addModelVerb, addSwarmVerb];
 
 /** What the exit codes mean; `--help` prints it. */
 const EXIT_CODES = `

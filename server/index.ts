@@ -15,8 +15,20 @@ export {
   tellDevice,
   transitionWith,
 } from './domain/rotation/index.ts';
+export { copyRows } from './in-process/copy-store.ts';
+export {
+  createRelay,
+  openRelayAccount,
+  type Relay,
+  type RelayAnswer,
+  type RelayOptions,
+  type RelayRequest,
+} from './in-process/relay.ts';
+export type { Clock, Crypto, Random } from './ports/crypto.ts';
+export type { CommitOutcome, MetadataStore, Write } from './ports/metadata-store.ts';
 export { readSettings, SETTINGS, type ServerSettings, SettingsError } from './settings.ts';
 export { type RunningServer, startServer, VERSION } from './start.ts';
+export { settleRestored } from './usecases/backup/settle-restored.ts';
 export type { Caller } from './usecases/caller.ts';
 export type { Deps, Settings } from './usecases/deps.ts';
 export { FuselinkError } from './usecases/error.ts';

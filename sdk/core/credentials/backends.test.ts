@@ -1,16 +1,22 @@
+import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import {
+  apiKey,
   cutFiles,
   cutFlash,
   fileNvs,
   flashNvs,
+  KEY_FORM_HEX,
   memoryNvs,
   NVS_NOT_ENOUGH_SPACE,
   NVS_NOT_FOUND,
+  openSlots,
   SLOT_NAMES,
   steadyPower,
 } from './index.ts';
 import { nvsContract } from './nvs.contract.ts';
+
+const sha256 = (bytes: Uint8Array) => new Uint8Array(createHash('sha256').update(bytes).digest());
 
 nvsContract('memoryNvs', {
   anyName: true,
@@ -129,3 +135,20 @@ test('fileNvs: a sync that failed → what was read before stays true, and nothi
   expect(fileNvs(files, 'nvs').open('fuselink', 'rw').get('slot1')).toEqual(value);
   expect(fileNvs(files, 'nvs').open('fuselink', 'rw').get('slot0')).toEqual(blob(1));
 });
+
+test.each([0, 4, 40, 84])(
+  'append-only file: the disk is full after %i bytes of an update → refused, and what was stored still reads',
+  (room) => {
+    const files = cutFiles(steadyPower(), 4);
+    const slots = openSlots(fileNvs(files, 'nvs'), sha256);
+    const first = slots.provision(apiKey(KEY_FORM_HEX, new Uint8Array(32).fill(1)), 1);
+    files.bytesMax = files.bytes() + room;
+    const stage = () => slots.stage(apiKey(KEY_FORM_HEX, new Uint8Array(32).fill(2)), 2, first.fingerprint);
+    for (let tries = 0; tries < 3; tries++) {
+      expect(stage).toThrow(/ENOSPC/);
+      expect(slots.pair().map((record) => record?.fingerprint)).toEqual([first.fingerprint, first.fingerprint]);
+    }
+    files.bytesMax = -1;
+    expect(stage()).toBe('staged');
+  },
+);

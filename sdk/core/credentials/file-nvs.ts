@@ -134,6 +134,8 @@ export function fileNvs(files: NvsFiles, name: string): Nvs {
     files.append(fresh, new Uint8Array(0));
     for (let i = 0; i < live.length; i++) files.append(fresh, encode(live[i] as Entry));
     files.sync(fresh);
+    // Until here the old log is what it was: a full disk costs the change and not what can be read.
+    trust = 'failed';
     files.rename(fresh, name);
     files.syncFolder();
     trust = 'durable';
@@ -194,10 +196,12 @@ export function fileNvs(files: NvsFiles, name: string): Nvs {
             bytes += encode(entry).length;
           }
           if (live.length > NAMES_MAX) throw nvsError(NVS_NOT_ENOUGH_SPACE, 'a store holds at most 64 names');
-          trust = 'failed';
           if (!log || !log.clean || bytes > LOG_BYTES_MAX) rewrite(live);
           else {
+            // A disk that is full may have taken a part: what stands before it was durable, and is synced again.
+            trust = 'unsynced';
             for (let i = 0; i < changes.length; i++) files.append(name, encode(changes[i] as Entry));
+            trust = 'failed';
             files.sync(name);
             trust = 'durable';
           }

@@ -28,6 +28,8 @@ type Undo = () => void;
 
 class MemoryStore implements MetadataStore {
   readonly #tables = new Map(allTables().map((table) => [table.name, new MemoryTable(table)]));
+  /** The newest audit entry of each chain. */
+  readonly #heads = new Map<string, Row>();
   #closed = false;
 
   async get<T extends TableName>(name: T, where: Partial<Tables[T]>): Promise<Tables[T] | null> {
@@ -167,19 +169,28 @@ class MemoryStore implements MetadataStore {
 
   #append(entry: AuditEntry, undo: Undo[]): null {
     const table = this.#table('audit');
-    const head = selectRows(table.indexes, {
-      where: [{ column: 'chain', operator: '=', value: entry.chain }],
-      order: [{ column: 'seq', descending: true }],
-      after: null,
-      limit: 1,
-    })[0];
+    const head = this.#headOf(table, entry.chain);
     const seq = ((head?.['seq'] as number | undefined) ?? 0) + 1;
     const linked = { ...entry, seq, prev_hash: (head?.['hash'] as string | undefined) ?? '' };
     const hash = createHash('sha256').update(canonicalAuditText(linked)).digest('base64url');
     const row = { ...linked, id: `${entry.chain}/${seq}`, hash, version: 1 };
     checkRow(table.shape, row);
     store(table, row, undo);
+    this.#heads.set(entry.chain, table.rows.get(row.id) as Row);
     return null;
+  }
+
+  /** The newest entry of a chain: remembered, and looked up again where it is no longer there (after an undo, say). */
+  #headOf(table: MemoryTable, chain: string): Row | undefined {
+    const known = this.#heads.get(chain);
+    const next = known === undefined ? '' : `${chain}/${(known['seq'] as number) + 1}`;
+    if (known !== undefined && table.rows.get(table.keyOf(known)) === known && !table.rows.has(next)) return known;
+    return selectRows(table.indexes, {
+      where: [{ column: 'chain', operator: '=', value: chain }],
+      order: [{ column: 'seq', descending: true }],
+      after: null,
+      limit: 1,
+    })[0];
   }
 }
 

@@ -20,6 +20,20 @@ export class SortedRows {
     this.#key = key;
   }
 
+  /** Puts a row in the place of the one before it (null: there was none). Where it belongs at the same place nothing moves. */
+  put(before: Row | null, row: Row): void {
+    if (before === null) {
+      this.add(row);
+      return;
+    }
+    if (this.columns.every((column) => before[column] === row[column])) {
+      this.#find(before).row = row;
+      return;
+    }
+    this.remove(before);
+    this.add(row);
+  }
+
   add(row: Row): void {
     const entry = { tuple: this.#tuple(row), row };
     const at = this.#chunkOf(entry.tuple);
@@ -30,6 +44,15 @@ export class SortedRows {
     }
     chunk.splice(firstAtLeast(chunk, entry.tuple), 0, entry);
     if (chunk.length > CHUNK_ENTRIES_MAX) this.#chunks.splice(at + 1, 0, chunk.splice(CHUNK_ENTRIES_MAX / 2));
+  }
+
+  #find(row: Row): Entry {
+    const tuple = this.#tuple(row);
+    const chunk = this.#chunks[this.#chunkOf(tuple)] ?? [];
+    const found = chunk[firstAtLeast(chunk, tuple)];
+    if (found === undefined || comparePrefix(found.tuple, tuple) !== 0)
+      throw new Error('expected the row in the index');
+    return found;
   }
 
   /** Removes the row with these columns and this key. */

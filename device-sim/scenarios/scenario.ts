@@ -1,0 +1,16 @@
+import type { Operator } from '../swarm/operator.ts';
+import type { SwarmOptions } from '../swarm/options.ts';
+import type { World } from '../swarm/world.ts';
+
+/** A story that a fleet operator knows, told to the simulator. */
+export interface Scenario {
+  name: string;
+  /** One sentence, for `--help` and reports. */
+  summary: string;
+  /** What of a run it sets, beside what the caller sets. */
+  options: Partial<SwarmOptions>;
+  /** Puts its events on the clock. What is not on it does not happen: no faults but these. */
+  begin(world: World, operator: Operator): void;
+  /** What must be so at the end, beside the invariants; null: it is. */
+  expects(world: World, operator: Operator): string | null;
+}

@@ -1,0 +1,18 @@
+import type { SwarmOptions } from './options.ts';
+
+/** A bundle of seeds: how many, how large, and whether a cell of the matrix that was never hit is a failure. */
+export interface Preset {
+  seeds: number;
+  options: Partial<SwarmOptions>;
+  coverageMustBeFull: boolean;
+  /** In every so many seeds the run is done twice, with other wall clocks (I10); 0: in none. */
+  twinEvery: number;
+}
+
+export const PRESETS: Readonly<Record<string, Preset>> = {
+  /** A few seconds, for `npm test`. */
+  smoke: { seeds: 6, options: { devices: 4, days: 5, campaignEveryDays: 3 }, coverageMustBeFull: false, twinEvery: 3 },
+  /** Two hundred seeds in CI. */
+  ci: { seeds: 200, options: { devices: 5, days: 6, campaignEveryDays: 3 }, coverageMustBeFull: false, twinEvery: 20 },
+  nightly: { seeds: 1000, options: { devices: 16, days: 20 }, coverageMustBeFull: true, twinEvery: 10 },
+};
