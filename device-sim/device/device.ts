@@ -72,6 +72,8 @@ export class Device {
   clockOffsetMs = 0;
   /** Switched off, or at the bottom of the sea: it neither boots nor records. */
   away = false;
+  /** The power goes so many operations into the next write of a slot; −1: it does not. */
+  cutInSlotWrite = -1;
   /** It takes readings: off once a run is to come to rest. */
   recording = true;
 
@@ -195,7 +197,16 @@ export class Device {
   }
 
   #slotWriter(): SlotWriter {
-    const writer = slotsOver(this.#slotStore(), sha256);
+    const store = this.#slotStore();
+    const armed: SlotStore = {
+      read: (slot) => store.read(slot),
+      write: (slot, blob) => {
+        if (this.cutInSlotWrite >= 0) this.medium.power.left = this.cutInSlotWrite;
+        this.cutInSlotWrite = -1;
+        store.write(slot, blob);
+      },
+    };
+    const writer = slotsOver(armed, sha256);
     return this.#plant.slots?.(writer) ?? writer;
   }
 

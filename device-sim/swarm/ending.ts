@@ -23,6 +23,7 @@ export function calm(world: World, operator: Operator): void {
     const { device } = member;
     device.medium.files.bytesMax = -1;
     device.medium.power.left = -1;
+    device.cutInSlotWrite = -1;
     if (member.clone) {
       device.powerOff();
       member.supplied = false;

@@ -6,8 +6,8 @@ const DRAW_EVERY_MS = 2 * HOUR_MS;
 const SHARE = DRAW_EVERY_MS / DAY_MS;
 const TEN_YEARS_MS = 3650 * DAY_MS;
 const ASLEEP_MS_MAX = 40 * DAY_MS;
-/** Operations of the medium until a cut that is meant to hit a slot being written. */
-const SLOT_WRITE_OPERATIONS = 40;
+/** Operations that writing a slot takes: a page is erased and 17 words are programmed. */
+const SLOT_WRITE_OPERATIONS = 18;
 
 /** Keeps drawing what happens to devices, brokers and the store, for as long as the storm lasts. */
 export function storm(world: World): void {
@@ -38,7 +38,7 @@ function strikeDevice(world: World, member: Member): void {
   }
   if (world.strikes('device-cut-in-erase', SHARE)) {
     recorder.fault('device-cut-in-erase', number);
-    device.medium.power.left = faults.below(SLOT_WRITE_OPERATIONS);
+    device.cutInSlotWrite = faults.below(SLOT_WRITE_OPERATIONS);
   }
   if (world.strikes('device-brown-out', SHARE)) {
     recorder.fault('device-brown-out', number);

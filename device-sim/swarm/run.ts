@@ -8,6 +8,8 @@ import type { Entry, Sample } from './recorder.ts';
 import { World } from './world.ts';
 
 const YEAR_MS = 365 * DAY_MS;
+/** Far more than the busiest device causes: beyond it something goes round in circles. */
+const EVENTS_A_DEVICE_DAY_MAX = 50_000;
 
 /** What a run came to. The object of `swarm --json` is made of it. */
 export interface SwarmResult {
@@ -42,6 +44,8 @@ export interface RunHooks {
   progress?(done: number, events: number): void | Promise<void>;
   /** Every wall clock is right, whatever faults say: for the comparison of I10. */
   rightClocks?: boolean;
+  /** Ends with the first break: where only one is looked for. */
+  stopWhenBroken?: boolean;
 }
 
 /** One run, from enrolment through the storm to rest. Throws only for bugs of the simulator (and traps that were touched). */
@@ -58,19 +62,27 @@ export async function runSwarm(options: SwarmOptions, hooks: RunHooks = {}): Pro
   storm(world);
 
   const stormEndsMs = EPOCH_MS + options.days * DAY_MS;
-  const failed = () => world.error !== null;
+  const ranAway = options.devices * (options.days + REST_DAYS_MAX) * EVENTS_A_DEVICE_DAY_MAX;
+  const failed = () => {
+    if (kernel.events > ranAway)
+      world.fail(new Error(`the run ran away: ${kernel.events} events; ${replayLine(options)}`));
+    if (world.error !== null) return true;
+    return hooks.stopWhenBroken === true && (world.invariants.found.length > 0 || world.serverFailure !== null);
+  };
   const breathe = () =>
     hooks.progress?.(Math.min(0.9, (0.9 * (kernel.nowMs - EPOCH_MS)) / (options.days * DAY_MS)), kernel.events);
   await kernel.run(stormEndsMs, failed, breathe);
   if (world.error !== null) throw world.error;
+  if (failed()) return resultOf(world, operator, { events: kernel.events, missed: world.serverFailure });
   calm(world, operator);
   const ending = new Ending(world, operator);
   await kernel.run(stormEndsMs + REST_DAYS_MAX * DAY_MS, () => failed() || ending.rest.reached, breathe);
   if (world.error !== null) throw world.error;
+  if (failed()) return resultOf(world, operator, { events: kernel.events, missed: world.serverFailure });
   const events = kernel.events;
   await kernel.still(() => lastQuestionsOf(world, ending));
   if (world.error !== null) throw world.error;
-  const missed = scenario?.expects(world, operator) ?? null;
+  const missed = world.serverFailure ?? scenario?.expects(world, operator) ?? null;
   return resultOf(world, operator, { events, missed });
 }
 

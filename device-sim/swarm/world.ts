@@ -3,7 +3,7 @@ import { Device, type DeviceTraits } from '../device/device.ts';
 import type { Surroundings, Watcher } from '../device/surroundings.ts';
 import { Chance } from '../kernel/chance.ts';
 import { Kernel } from '../kernel/kernel.ts';
-import { Invariants } from '../oracle/invariants.ts';
+import { type InvariantName, Invariants } from '../oracle/invariants.ts';
 import { Oracle } from '../oracle/oracle.ts';
 import { Broker } from './broker.ts';
 import { FAULT_RATES, type FaultName } from './faults.ts';
@@ -49,6 +49,8 @@ export class World {
   /** Faults may strike. */
   stormy = true;
   error: unknown = null;
+  /** What the server itself called an internal fault. */
+  serverFailure: string | null = null;
   #answers = 0;
   readonly #faults: ReadonlySet<FaultName>;
   readonly #watcher: Watcher;
@@ -72,6 +74,7 @@ export class World {
     this.servers = new Servers({
       kernel,
       chance: new Chance(seed, 'server'),
+      random: new Chance(seed, 'server bytes'),
       crypto,
       faults: {
         statementMsMax: concurrent ? STATEMENT_MS_MAX : 0,
@@ -80,7 +83,13 @@ export class World {
       nodes: concurrent ? 2 : 1,
       planted: (store) => plantInStore(canary, store),
       warn: (message, error) => {
-        this.logs.push(`${message}: ${error instanceof Error ? error.message : String(error)}`);
+        const text = `${message}: ${error instanceof Error ? error.message : String(error)}`;
+        this.logs.push(text);
+        // Nothing that a client or a fault here does may make the server answer 500 by itself.
+        if (!message.endsWith(' failed')) return;
+        this.serverFailure ??= text;
+        const asserted = /would break (I\d+)/.exec(text)?.[1] as InvariantName | undefined;
+        if (asserted !== undefined) this.invariants.broken(asserted, -1, `the server stopped itself: ${text}`);
       },
       fail: (error) => this.fail(error),
     });
