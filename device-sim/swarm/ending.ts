@@ -93,7 +93,8 @@ export class Ending {
 
   #helpCampaign(state: string): void {
     const lateMs = this.#world.kernel.nowMs - this.#sinceMs;
-    if (state === 'PAUSED') this.#operator.orderCampaign(lateMs > 2 * DAY_MS ? 'abort' : 'resume');
+    const gaveUp = lateMs > 2 * DAY_MS || !this.#operator.resumes;
+    if (state === 'PAUSED') this.#operator.orderCampaign(gaveUp ? 'abort' : 'resume');
     else if (lateMs > 6 * DAY_MS) this.#operator.orderCampaign('abort');
   }
 

@@ -78,8 +78,9 @@ export class ServerNode {
   #between(store: MetadataStore): MetadataStore {
     const step = <T>(statement: () => Promise<T>): Promise<T> => this.#statement(statement);
     return {
-      get: (table, where) =>
-        step(() => ('hash' in where ? this.#seen(table, store.get(table, where)) : store.get(table, where))),
+      get: (table, where) => step(() => this.#seen(where, store.get(table, where), (found) => found)),
+      getBeside: (table, where, beside) =>
+        step(() => this.#seen(where, store.getBeside(table, where, beside), (found) => found?.row)),
       list: (table, query) => step(() => store.list(table, query)),
       count: (table, query) => step(() => store.count(table, query)),
       commit: (writes: readonly Write[]): Promise<CommitOutcome> => step(() => store.commit(writes)),
@@ -91,14 +92,15 @@ export class ServerNode {
     };
   }
 
-  /** A replica that lags: a key stored a moment ago is not there yet. */
-  async #seen<T>(table: string, row: Promise<T>): Promise<T> {
+  /** A replica that lags: a key stored a moment ago is not found by its hash yet. */
+  async #seen<T>(where: object, asked: Promise<T>, rowOf: (found: T) => unknown): Promise<T> {
     const { authLagMs } = this.#options.faults;
-    if (authLagMs === 0 || table !== 'api_keys') return row;
-    const key = (await row) as { created_at_ms?: number } | null;
+    if (authLagMs === 0 || !('hash' in where)) return asked;
+    const found = await asked;
+    const key = rowOf(found) as { created_at_ms?: number } | null | undefined;
     const ageMs = this.#options.clock.nowMs() - (key?.created_at_ms ?? 0);
-    const hidden = key !== null && ageMs < authLagMs && this.#options.chance.yes(0.5);
-    return (hidden ? null : key) as T;
+    const hidden = key !== null && key !== undefined && ageMs < authLagMs && this.#options.chance.yes(0.5);
+    return hidden ? (null as T) : found;
   }
 
   #statement<T>(statement: () => Promise<T>): Promise<T> {

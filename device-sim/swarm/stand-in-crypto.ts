@@ -80,6 +80,8 @@ export const standInCrypto: Crypto = {
     return plaintext;
   },
   wrapKey: nodeCrypto.wrapKey,
+  unwrapKey: nodeCrypto.unwrapKey,
+  verifyEd25519: nodeCrypto.verifyEd25519,
   equal: nodeCrypto.equal,
 };
 

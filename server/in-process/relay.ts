@@ -8,7 +8,6 @@ import { otpauthTotp } from '../adapters/sign-in/totp.ts';
 import { readCredential } from '../domain/credential/credential-header.ts';
 import { asFuselinkError, problemAnswer } from '../http/problem.ts';
 import type { HttpSettings, RouteDef } from '../http/route.ts';
-import { uploadAnswer } from '../http/routes/post-upload.ts';
 import { ROUTES } from '../http/routes.ts';
 import type { BlobStore } from '../ports/blob-store.ts';
 import type { Clock, Crypto, Random } from '../ports/crypto.ts';
@@ -18,6 +17,7 @@ import { createAccount, operatorOf } from '../usecases/account/create-account.ts
 import { auditRefused } from '../usecases/audit/refusals.ts';
 import { type Caller, refuseQuarantined } from '../usecases/caller.ts';
 import type { Deps } from '../usecases/deps.ts';
+import { EventHub } from '../usecases/events/event-hub.ts';
 import { authenticate } from '../usecases/key/authenticate.ts';
 import { Metrics } from '../usecases/metrics/metrics.ts';
 import { Endings } from '../usecases/read/endings.ts';
@@ -27,7 +27,6 @@ import { sweepOnce } from '../usecases/sweep.ts';
 import { ActiveUploads } from '../usecases/upload/active-uploads.ts';
 import { uploadWindow } from '../usecases/upload/admission.ts';
 import { HashCache } from '../usecases/upload/hash-cache.ts';
-import { receiveUpload } from '../usecases/upload/receive-upload.ts';
 import { useCaseSettings } from '../wiring.ts';
 import { stillRequest } from './still-request.ts';
 
@@ -78,6 +77,12 @@ const HTTP: HttpSettings = {
   version: 'in process',
 };
 const FROM = 'in-process';
+/** There is nobody outside to be told. */
+const NO_WEBHOOKS: Deps['webhooks'] = {
+  post: async () => ({ kind: 'refused', why: 'nothing leaves this process' }),
+  refusal: () => 'nothing leaves this process',
+  close() {},
+};
 const BLOB_BYTES_MAX = 1_073_741_824;
 
 /** A relay without sockets or timers: nothing happens in it but what is called. */
@@ -98,6 +103,8 @@ export function createRelay(options: RelayOptions): Relay {
     active: new ActiveUploads(),
     hashes: new HashCache(),
     endings: new Endings(),
+    events: new EventHub(),
+    webhooks: NO_WEBHOOKS,
     metrics: new Metrics(),
     warn,
   };
@@ -122,15 +129,13 @@ async function serveInProcess(deps: Deps, request: RelayRequest, operator: Calle
   let answer: RelayAnswer;
   const at = request.path.indexOf('?');
   const path = at < 0 ? request.path : request.path.slice(0, at);
-  const isUpload = path === '/v1/upload' && request.method === 'POST';
-  const found = isUpload ? UPLOAD : routeOf(request.method, path);
+  const found = routeOf(request.method, path);
   const operation = found?.route.operation.operationId ?? 'none';
   try {
     const needsKey = found?.route.auth === 'key' && caller === null;
     if (needsKey) caller = await identify(deps, request, found.route);
     if (caller !== null && found?.route.quarantined !== true) refuseQuarantined(caller);
     if (found === null) answer = { status: 404, headers: {}, json: { code: 'not_found' } };
-    else if (isUpload) answer = await upload(deps, caller as Caller, request);
     else answer = await byRoute(deps, caller, { request, ...found, query: at < 0 ? '' : request.path.slice(at + 1) });
   } catch (error) {
     const known = asFuselinkError(error);
@@ -154,44 +159,23 @@ async function identify(deps: Deps, { headers, method }: RelayRequest, route: Ro
   return authenticate(deps, said, FROM, position, { mayChange: route.body !== 'file' && method !== 'GET' });
 }
 
-async function upload(deps: Deps, caller: Caller, { headers, body }: RelayRequest): Promise<RelayAnswer> {
-  const bytes = body ?? new Uint8Array(0);
-  const fields = {
-    filename: headers['x-filename'],
-    note: headers['x-note'],
-    recipient: headers['x-recipient'],
-    ttl: headers['x-ttl'],
-    receipt_ttl: headers['x-receipt-ttl'],
-    content_type: headers['content-type'],
-  };
-  const result = await receiveUpload(deps, caller, {
-    bytes: bytes.byteLength,
-    bytesHint: bytes.byteLength,
-    fieldsBefore: fields,
-    fieldsAfter: () => fields,
-    body: wholeBody(bytes),
-    idempotencyKey: headers['idempotency-key'],
-    announcedSha256: null,
-    admitted() {},
-    // Nobody waits in virtual time: whoever finds no place is told to come again.
-    patience: () => Promise.resolve(),
-  });
-  return asAnswer(uploadAnswer(deps, HTTP.publicUrl ?? '', result));
-}
-
-async function* wholeBody(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
-}
-
 interface Found {
   route: RouteDef;
   params: Record<string, string>;
 }
 
-const UPLOAD: Found = { route: ROUTES.find(({ path }) => path === '/v1/upload') as RouteDef, params: {} };
 const SPLIT_ROUTES = ROUTES.map((route) => ({ route, parts: route.path.split('/') }));
 
+const EXACT = new Map(
+  ROUTES.filter(({ path }) => !path.includes(':')).map((route) => [
+    `${route.method} ${route.path}`,
+    { route, params: {} },
+  ]),
+);
+
 function routeOf(method: string, path: string): Found | null {
+  const exact = EXACT.get(`${method} ${path}`);
+  if (exact !== undefined) return exact;
   const got = path.split('/');
   for (const { route, parts } of SPLIT_ROUTES) {
     if (route.method !== method || parts.length !== got.length) continue;
@@ -212,8 +196,7 @@ async function byRoute(
     deps,
     http: HTTP,
     req: stillRequest(what.request) as IncomingMessage,
-    // Every route that answers with JSON leaves the response alone.
-    res: {} as ServerResponse,
+    res: NO_RESPONSE,
     params: what.params,
     query: new URLSearchParams(what.query),
     get caller(): Caller {
@@ -226,6 +209,9 @@ async function byRoute(
   if (answer === null) throw new Error(`${what.route.path} writes its answer to a socket, and there is none`);
   return asAnswer(answer);
 }
+
+/** Routes that answer with JSON leave the response alone; an upload that has to wait for its place asks whether it is gone. */
+const NO_RESPONSE = { once() {}, off() {} } as unknown as ServerResponse;
 
 function asAnswer(answer: {
   status: number;

@@ -19,7 +19,7 @@ export function stillRequest({ method, path, headers, body }: RelayRequest): Par
   const request = {
     method,
     url: path,
-    headers,
+    headers: body === null ? headers : { ...headers, 'content-length': String(body.byteLength) },
     complete: true,
     readableEnded: false,
     destroyed: false,
