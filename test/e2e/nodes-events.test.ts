@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type EventReader, listenTo } from '../../server/testing/event-reader.ts';
-import { operatorOf } from '../../server/usecases/account/create-account.ts';
 import { createKey, revokeKey } from '../../server/usecases/key/manage-keys.ts';
 import { type NodeGroup, startNodeGroup } from '../support/node-group.ts';
 import type { ServerChild } from '../support/server-child.ts';
@@ -52,8 +51,7 @@ it("events on several nodes: uploads everywhere, the listener's node killed mean
 
 it("events on several nodes: a key revoked on the server's own command line → its streams are closed on every node", async (test) => {
   if (group === null) return test.skip(MISSING);
-  const { deps } = group;
-  const operator = operatorOf(...(await ownerOf(group)));
+  const { deps, operator } = group;
   const made = await createKey(deps, operator, { name: 'listener' });
   const nodes = [await group.node(), await group.node()];
   const readers = await Promise.all(nodes.map(({ url }) => listenTo(url, { 'x-api-key': made.key })));
@@ -64,13 +62,3 @@ it("events on several nodes: a key revoked on the server's own command line → 
     expect(reader.events.some(({ data }) => data.action === 'key.revoked')).toBe(false);
   }
 });
-
-async function ownerOf({ deps }: NodeGroup): Promise<Parameters<typeof operatorOf>> {
-  const [key] = await deps.store.list('api_keys', {
-    where: [['kind', '=', 'account']],
-    orderBy: [['account_id', 'asc']],
-    limit: 1,
-  });
-  if (key === undefined) throw new Error('expected the account to have a key');
-  return [key.account_id, key];
-}

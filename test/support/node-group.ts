@@ -3,6 +3,7 @@ import { readSettings, wire } from '#server';
 import { type PostgresServer, startPostgres } from '../../server/adapters/postgres/testing.ts';
 import { findS3Server, type S3Server, startS3Server } from '../../server/adapters/s3/testing.ts';
 import { createAccount, operatorOf } from '../../server/usecases/account/create-account.ts';
+import type { Caller } from '../../server/usecases/caller.ts';
 import type { Deps } from '../../server/usecases/deps.ts';
 import { enrolDevice } from '../../server/usecases/device/enrol-device.ts';
 import { type ServerChild, startServerChild } from './server-child.ts';
@@ -16,6 +17,8 @@ export interface NodeGroup {
   env: Record<string, string>;
   /** The stores as the operator's own command line has them: for looking, not for serving. */
   deps: Deps;
+  /** The operator at the servers, for the one account there is. */
+  operator: Caller;
   accountKey: string;
   /** What the authenticator of the account's owner was set up with. */
   account: { email: string; totpUri: string };
@@ -46,15 +49,16 @@ export async function startNodeGroup(settings: Record<string, string> = {}): Pro
   };
   const wired = await wire(readSettings(testEnv(`${folder.path}/operator`, env)), () => {});
   const account = await createAccount(wired.deps, { email: 'owner@example.com' });
+  const operator = operatorOf(account.accountId, account.row);
   const nodes: ServerChild[] = [];
   let devices = 0;
   return {
     env,
     deps: wired.deps,
+    operator,
     accountKey: account.apiKey,
     account,
     async device() {
-      const operator = operatorOf(account.accountId, account.row);
       const { device, key } = await enrolDevice(wired.deps, operator, { name: `device-${++devices}` });
       return { id: device.id, key };
     },
