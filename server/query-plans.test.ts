@@ -7,10 +7,11 @@ import { checkQuery } from './adapters/queries.ts';
 import { type Row, tableOf } from './adapters/rows.ts';
 import { loadSqlite, type SqliteDatabase } from './adapters/sqlite/driver.ts';
 import { migrate } from './adapters/sqlite/schema.ts';
-import { selectMany, selectOne } from './adapters/sqlite/statements.ts';
+import { selectBeside, selectMany, selectOne } from './adapters/sqlite/statements.ts';
 import type { Query } from './ports/metadata-store.ts';
-import type { TableName, TransferRow } from './ports/tables.ts';
+import type { AuditRow, TableName, TransferRow, WebhookMessageRow } from './ports/tables.ts';
 import { dueQueries, ENDED_WITH_BYTES, listOf, oldReceipts } from './usecases/sweep.ts';
+import { UPLOAD_WINDOW_BESIDE } from './usecases/upload/admission.ts';
 
 /** Enough rows that a planner prefers an index to reading everything, and few enough for a second. */
 const ROWS = 30_000;
@@ -19,14 +20,39 @@ interface Hot {
   what: string;
   table: TableName;
   get?: string;
-  list?: Query<TransferRow>;
+  /** With what is read beside it. */
+  beside?: typeof UPLOAD_WINDOW_BESIDE;
+  list?: Query<TransferRow> | Query<AuditRow> | Query<WebhookMessageRow>;
   /** The columns that the plan must look rows up by, in any order. */
   by: string[];
 }
 
 /** What every request, every page and every sweep asks; each must be found by an index, whatever the table has grown to. */
 const HOT: Hot[] = [
-  { what: 'authenticate', table: 'api_keys', get: 'hash', by: ['hash'] },
+  { what: 'a key', table: 'api_keys', get: 'hash', by: ['hash'] },
+  { what: 'authenticate', table: 'api_keys', get: 'hash', beside: UPLOAD_WINDOW_BESIDE, by: ['hash'] },
+  {
+    what: 'events: behind a place in a chain',
+    table: 'audit',
+    list: { where: [['chain', '=', 'acc']], orderBy: [['seq', 'asc']], after: [5], limit: 200 },
+    by: ['chain', 'seq'],
+  },
+  {
+    what: 'webhooks: messages that are due',
+    table: 'webhook_messages',
+    list: {
+      where: [
+        ['state', '=', 'waiting'],
+        ['due_at_ms', '<=', 5],
+      ],
+      orderBy: [
+        ['due_at_ms', 'asc'],
+        ['id', 'asc'],
+      ],
+      limit: 500,
+    },
+    by: ['state', 'due_at_ms'],
+  },
   { what: 'a link', table: 'transfers', get: 'id', by: ['id'] },
   { what: 'a resumable upload', table: 'transfers', get: 'upload_id', by: ['upload_id'] },
   { what: 'an Idempotency-Key', table: 'transfers', get: 'idempotency_hash', by: ['idempotency_hash'] },
@@ -84,6 +110,9 @@ describe('PostgreSQL', () => {
     await client.query(`INSERT INTO "fuselink"."windows" SELECT i::text, '[]', 1 FROM generate_series(1, $1) AS i`, [
       ROWS,
     ]);
+    const numbers = 'generate_series(1, $1) AS i';
+    await client.query(fillChain('"fuselink"."audit"', numbers, 'i::text'), [ROWS]);
+    await client.query(fillMessages('"fuselink"."webhook_messages"', numbers, 'i::text'), [ROWS]);
     await client.query('ANALYZE');
   });
   afterAll(async () => {
@@ -97,7 +126,12 @@ describe('PostgreSQL', () => {
     const { text } =
       hot.get === undefined
         ? statements.list(tableOf(hot.table), checked(hot))
-        : statements.get(tableOf(hot.table), [hot.get], { [hot.get]: 'x' } as Row);
+        : hot.beside === undefined
+          ? statements.get(tableOf(hot.table), [hot.get], { [hot.get]: 'x' } as Row)
+          : statements.getBeside(tableOf(hot.table), [hot.get], { [hot.get]: 'x' } as Row, {
+              ...hot.beside,
+              table: tableOf(hot.beside.table),
+            });
     const { rows } = await client.query(`EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`);
     const plan = JSON.stringify(rows[0]['QUERY PLAN'][0].Plan);
     const conditions = [...plan.matchAll(/"(?:Index Cond|Recheck Cond)":"([^"]+(?:\\"[^"]*)*)"/g)]
@@ -123,10 +157,13 @@ describe('SQLite', () => {
     const text =
       hot.get === undefined
         ? selectMany(tableOf(hot.table), checked(hot)).text
-        : selectOne(tableOf(hot.table), [hot.get]);
+        : hot.beside === undefined
+          ? selectOne(tableOf(hot.table), [hot.get])
+          : selectBeside(tableOf(hot.table), [hot.get], { ...hot.beside, table: tableOf(hot.beside.table) });
     const steps = db.prepare(`EXPLAIN QUERY PLAN ${text}`).all() as { detail: string }[];
     const plan = steps.map(({ detail }) => detail).join('; ');
     expect(plan).toMatch(/^SEARCH /);
+    expect(plan).not.toContain('SCAN ');
     for (const column of hot.by) expect(plan).toMatch(new RegExp(`\\b${column}[=<>]`));
   });
 });
@@ -161,6 +198,18 @@ function fill(into: string, from: string, text: string): string {
 function fillKeys(into: string, from: string, text: string): string {
   const own = { id: `'k' || ${text}`, account_id: `'acc'`, hash: `'h' || ${text}`, created_at_ms: 'i' };
   return insertSelect(into, { ...own, version: '1' }, from);
+}
+
+function fillChain(into: string, from: string, text: string): string {
+  const own = { id: `'acc/' || ${text}`, chain: `'acc' || (i % 10)`, seq: 'i', at_ms: 'i', detail: `'{}'` };
+  return insertSelect(into, { ...own, version: '1' }, from);
+}
+
+/** As they are after a week: nearly all have been taken. */
+function fillMessages(into: string, from: string, text: string): string {
+  const state = `CASE WHEN i % 1000 = 0 THEN 'waiting' ELSE 'delivered' END`;
+  const own = { id: `'m' || ${text}`, webhook_id: `'w'`, state, due_at_ms: 'i', created_at_ms: 'i', version: '1' };
+  return insertSelect(into, own, from);
 }
 
 function insertSelect(into: string, columns: Record<string, string>, from: string): string {
