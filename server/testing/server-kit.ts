@@ -104,6 +104,8 @@ export async function startKit(env: Record<string, string> = {}): Promise<Kit> {
     },
     async call(method, path, options = {}) {
       const headers: Record<string, string> = { ...options.headers };
+      // A kept connection may reach its idle limit at the very moment it is taken again.
+      if (env['FUSELINK_IDLE_SECONDS'] !== undefined) headers['connection'] = 'close';
       if (options.auth !== undefined) headers['authorization'] = options.auth;
       if (options.apiKey !== undefined) headers['x-api-key'] = options.apiKey;
       if (options.cookie !== undefined) headers['cookie'] = options.cookie;

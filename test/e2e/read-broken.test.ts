@@ -153,7 +153,10 @@ describe.each([{ tls: false }, { tls: true }])('broken reads, TLS $tls', ({ tls 
     const { state } = await server.settled(id);
     if (state === 'burned') return;
     const out = join(folder.path, 'after.bin');
-    expect(await run('curl', ['-sSkf', '-o', out, url])).toMatchObject({ code: 0 });
+    const { code } = await run('curl', ['-sSkf', '-o', out, url]);
+    // The last part's close may have been judged only now.
+    if (code !== 0 && (await server.settled(id)).state === 'burned') return;
+    expect(code).toBe(0);
     expect(Buffer.compare(await readFile(out), bytes)).toBe(0);
     await server.reaches(id, 'burned');
   }

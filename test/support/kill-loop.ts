@@ -9,6 +9,7 @@ import { prepareAccount, startServerChild } from './server-child.ts';
 import { halfDone } from './stored-bytes.ts';
 import { temporaryFolder, testEnv } from './test-server.ts';
 import { tusClient } from './tus.ts';
+import { until } from './until.ts';
 
 export interface KillLoopOptions {
   seed: number;
@@ -48,10 +49,13 @@ export async function killLoop(options: KillLoopOptions): Promise<{ kills: numbe
       whole.push(...uploads.filter((upload) => upload.url !== ''));
       uploads = uploads.filter((upload) => upload.url === '');
       while (killing && uploads.length < options.uploads) uploads.push(await begin());
-      // Slowly enough that the kill finds work under way; it is a fault at a random time, nothing waits for it.
-      const killed = killing ? pause(chance.next(120)).then(() => server.kill()) : Promise.resolve();
+      // A fault at a random time behind the first piece that was acknowledged: on a busy machine, too, it finds work under way.
+      const pauseMs = chance.next(60);
+      const going = uploads.map((upload) => goOn(server, accountKey, upload, chance, seed).catch(refusalOnly));
+      const began = Promise.race([until('a piece acknowledged', () => isHalf(uploads)), Promise.all(going)]);
+      const killed = killing ? began.then(() => pause(pauseMs)).then(() => server.kill()) : Promise.resolve();
       await Promise.all([
-        ...uploads.map((upload) => goOn(server, accountKey, upload, chance, seed).catch(refusalOnly)),
+        ...going,
         killing ? sendWhole(server, accountKey, seededBytes(1 + chance.next(300_000), kills), whole) : undefined,
       ]);
       await killed;
@@ -78,6 +82,10 @@ interface Upload {
   path: string;
   acknowledged: number;
   url: string;
+}
+
+function isHalf(uploads: readonly Upload[]): boolean {
+  return uploads.some((upload) => upload.acknowledged > 0 && upload.url === '');
 }
 
 /** HEAD, then chunks of random size until the file is whole or the server dies. */
