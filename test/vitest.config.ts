@@ -16,6 +16,8 @@ export default defineConfig({
     // CI's two cores are shared with others: a test of kills and races may starve once. What needed it is in the report.
     retry: process.env['CI'] ? 1 : 0,
     testTimeout: 60_000,
+    // What is polled for comes soon, but not on a busy machine.
+    expect: { poll: { timeout: 15_000 } },
     hookTimeout: 60_000,
   },
 });

@@ -15,6 +15,8 @@ export default defineConfig({
     maxWorkers: 1,
     retry: process.env['CI'] ? 1 : 0,
     testTimeout: 900_000,
+    // What is polled for comes soon, but not on a busy machine.
+    expect: { poll: { timeout: 15_000 } },
     hookTimeout: 120_000,
   },
 });

@@ -156,34 +156,33 @@ test('joined broker: without a MAC, with a wrong one, replayed, of a stranger â†
   await device.look();
   const sent = world.carried.filter(({ topic }) => topic.endsWith('/up/rotation'));
   const line = (sent[0]?.payload ?? '').split('\n')[0] as string;
-  const answers = async (payload: string, id = pump.id) => {
+  const idOf = (text: string) => String(JSON.parse(text.split('\n')[0] ?? '{}').id);
+  // Told apart by their ids: the device itself may ask once more while a busy machine answers late.
+  const answers = async (payload: string, status: number, id = pump.id) => {
     const from = world.carried.length;
     world.plant?.broker.publish(
       { cmd: 'publish', topic: `fuselink/v1/${id}/up/rotation`, payload, qos: 1, retain: false, dup: false },
       () => {},
     );
-    await until('an answer', () =>
-      world.carried.slice(from).some(({ topic }) => topic === `fuselink/v1/${id}/down/ack`),
-    );
-    const [text = '', mac] = (
-      world.carried.slice(from).find(({ topic }) => topic.endsWith('/down/ack'))?.payload ?? ''
-    ).split('\n');
-    return { ...JSON.parse(text), signed: mac !== undefined };
+    return until('an answer', () => {
+      for (const { topic, payload: told } of world.carried.slice(from)) {
+        if (topic !== `fuselink/v1/${id}/down/ack`) continue;
+        const [text = '', mac] = told.split('\n');
+        const answer = JSON.parse(text);
+        if (answer.re === idOf(payload) && answer.status === status) return { ...answer, signed: mac !== undefined };
+      }
+      return null;
+    });
   };
-  expect(await answers(line)).toMatchObject({ status: 401, signed: false, body: { code: 'key_unknown' } });
+  const bare = line.replace(idOf(line), 'aaaaaaaaaaaa');
+  expect(await answers(bare, 401)).toMatchObject({ signed: false, body: { code: 'key_unknown' } });
   const [, trailer = ''] = (sent[0]?.payload ?? '').split('\n');
-  expect(await answers(`${line}\n${trailer.startsWith('0') ? '1' : '0'}${trailer.slice(1)}`)).toMatchObject({
-    status: 401,
-    signed: false,
-  });
-  expect(await answers(sent[0]?.payload ?? '')).toMatchObject({
-    status: 409,
-    signed: true,
-    body: { code: 'conflict' },
-  });
+  const altered = line.replace(idOf(line), 'bbbbbbbbbbbb');
+  expect(await answers(`${altered}\n${trailer}`, 401)).toMatchObject({ signed: false });
+  expect(await answers(sent[0]?.payload ?? '', 409)).toMatchObject({ signed: true, body: { code: 'conflict' } });
   const stranger = await world.account.device('stranger');
-  expect(await answers(sent[0]?.payload ?? '', stranger.id)).toMatchObject({ status: 404, signed: false });
-  expect(await answers('{"id":"a","call":"format"}')).toMatchObject({ re: 'a', status: 400, signed: false });
+  expect(await answers(sent[0]?.payload ?? '', 404, stranger.id)).toMatchObject({ signed: false });
+  expect(await answers('{"id":"a","call":"format"}', 400)).toMatchObject({ re: 'a', signed: false });
 });
 
 test('own broker: an unknown candidate while the WAN is down â†’ CONNACK 3, nothing is dropped; it goes on after', async () => {
