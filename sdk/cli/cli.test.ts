@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -123,6 +123,35 @@ describe('fuselink receive', () => {
     expect((await cli(['receive', `${relay.url}/get/none`])).code).toBe(EXIT.gone.code);
     expect((await cli(['receive', 'nonsense'])).code).toBe(EXIT.usage.code);
     expect((await cli(['receive'])).code).toBe(EXIT.usage.code);
+  });
+
+  test('receive: -o - → the very bytes on standard output and nothing else, burned, nothing left on disk', async () => {
+    const bytes = randomBytes(300_000);
+    const sent = await cli(['send', await file('f.bin', bytes)]);
+    const ran = await cli(['receive', sent.out.trim(), '-o', '-']);
+    expect(ran.code).toBe(0);
+    expect(Buffer.from(ran.out, 'latin1').equals(bytes)).toBe(true);
+    expect(relay.held[0]?.burned).toBe(true);
+    expect(await readdir(join(folder, 'state', 'standard-output'))).toEqual([]);
+    expect((await cli(['receive', sent.out.trim(), '-o', '-', '--json'])).code).toBe(EXIT.usage.code);
+  });
+
+  test('receive: -o - and nobody reads → exit 1, not burned, the next run gets it', async () => {
+    const sent = await cli(['send', await file('f.bin', Buffer.from('hello'))]);
+    const broken = await cli(['receive', sent.out.trim(), '-o', '-'], { brokenOut: true });
+    expect(broken.code).toBe(EXIT.failed.code);
+    expect(broken.err).toContain('nothing was burned');
+    expect(relay.held[0]?.burned).toBe(false);
+    expect((await cli(['receive', sent.out.trim(), '-o', '-'])).out).toBe('hello');
+    expect(relay.held[0]?.burned).toBe(true);
+  });
+
+  test('receive: -o - of what arrives damaged → not a byte on standard output', async () => {
+    const sent = await cli(['send', await file('f.bin', randomBytes(1000))]);
+    relay.corruptDownloads = 10;
+    const ran = await cli(['receive', sent.out.trim(), '-o', '-']);
+    expect([ran.code, ran.out]).toEqual([EXIT.failed.code, '']);
+    expect(relay.held[0]?.burned).toBe(false);
   });
 
   test('receive: --json → one object with path, size and digest', async () => {
@@ -256,5 +285,19 @@ describe('fuselink as a program', () => {
     expect(relay.held).toHaveLength(1);
     expect(relay.content(relay.finished()[0] as (typeof relay.held)[0]).equals(bytes)).toBe(true);
     expect(relay.requests.filter((line) => line === 'POST /v1/uploads')).toHaveLength(1);
+  });
+
+  test('the program: receive -o - into a pipe that is closed early → exit 1, not burned', async () => {
+    const { spawn } = await import('node:child_process');
+    const program = join(folder, 'dist/sdk/cli/fuselink.mjs');
+    const { buildSdk } = await import('../build.ts');
+    await buildSdk(join(folder, 'dist'));
+    const sent = await cli(['send', await file('big.bin', randomBytes(1_000_000))]);
+    const env = { ...process.env, FUSELINK_STATE: join(folder, 'state') };
+    const child = spawn(process.execPath, [program, 'receive', sent.out.trim(), '-o', '-'], { env });
+    child.stdout.once('data', () => child.stdout.destroy());
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    expect(code).toBe(EXIT.failed.code);
+    expect(relay.held[0]?.burned).toBe(false);
   });
 });

@@ -18,14 +18,23 @@ for (const [signal, code] of [
     stop.abort();
   });
 }
-// `fuselink … | head` closes our output early; that is its right.
+// `fuselink … | head` closes our output early; that is its right. What has to be taken is told to whoever wrote it.
+let toldOfLoss = false;
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 1);
+  if (!toldOfLoss) process.exit(error.code === 'EPIPE' ? 0 : 1);
 });
 
 const exit = await runProgram(process.argv.slice(2), {
   stdin: process.stdin,
-  stdout: process.stdout,
+  stdout: {
+    write(text, taken) {
+      if (taken === undefined) return process.stdout.write(text);
+      return process.stdout.write(text, (error) => {
+        if (error) toldOfLoss = true;
+        taken(error);
+      });
+    },
+  },
   stderr: process.stderr,
   env: process.env,
   signal: stop.signal,

@@ -1,7 +1,8 @@
 /** Where a command reads and writes. Tests pass their own. */
 export interface Terminal {
   stdin: NodeJS.ReadableStream;
-  stdout: { write(text: string | Uint8Array): unknown };
+  /** `taken` is called when whoever reads has it, or with why not. */
+  stdout: { write(text: string | Uint8Array, taken?: (error?: Error | null) => void): unknown };
   stderr: { write(text: string): unknown; isTTY?: boolean; columns?: number };
   env: NodeJS.ProcessEnv;
   /** Aborts on SIGINT and SIGTERM. */

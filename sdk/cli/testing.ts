@@ -12,6 +12,8 @@ export interface RunOptions {
   stdin?: Readable | Buffer | string;
   tty?: boolean;
   signal?: AbortSignal;
+  /** Nobody reads standard output any more. */
+  brokenOut?: boolean;
   /** Called with all of stdout so far, each time something is written. */
   onOut?: (out: string) => void;
 }
@@ -24,9 +26,14 @@ export async function runCli(args: string[], options: RunOptions = {}): Promise<
   const code = await runProgram(args, {
     stdin: stdin instanceof Readable ? stdin : Readable.from(stdin === undefined ? [] : [stdin]),
     stdout: {
-      write(text) {
-        out += String(text);
+      write(text, taken) {
+        if (options.brokenOut) {
+          taken?.(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
+          return;
+        }
+        out += typeof text === 'string' ? text : Buffer.from(text).toString('latin1');
         options.onOut?.(out);
+        taken?.();
       },
     },
     stderr: { write: (text) => (err += text), isTTY: options.tty ?? false, columns: 80 },

@@ -60,7 +60,7 @@ export interface ReadingsOptions {
   countMax?: number | undefined;
   bytesMax?: number | undefined;
   ageMsMax?: number | undefined;
-  /** A backlog is merged into files of up to this many bytes (default 4,194,304) before compression. */
+  /** A backlog is merged into files of up to this many bytes (default 1,048,576) before compression. */
   mergeBytesMax?: number | undefined;
   recipient?: string | undefined;
   /** Default 604,800: readings wait for their reader as long as they can. */
@@ -190,6 +190,11 @@ export interface ReceiveOptions {
   giveUpAfterMs?: number | undefined;
   onProgress?: ((progress: Progress) => void) | undefined;
   onRetry?: ((retry: Retry) => void) | undefined;
+  /**
+   * Called when the file lies at `path` whole and verified, before the server is told to burn it. If it rejects, nothing
+   * is burned; after a kill it is called again by the next receive of the link.
+   */
+  onStored?: ((path: string) => void | Promise<void>) | undefined;
   /** Open what is sealed as it comes. A link with a key behind its `#` is opened without being asked. */
   unseal?: UnsealOptions | undefined;
 }

@@ -1,5 +1,9 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ReceiveOptions, ReceiveResult, UnsealOptions } from '#sdk/node';
-import { createClient, FuselinkError, receive as receiveLink } from '#sdk/node';
+import { createClient, defaultStateFolder, FuselinkError, receive as receiveLink } from '#sdk/node';
 import type { Command } from '../command.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { EXIT, exitCodeOf, UsageError } from '../exit-codes.ts';
@@ -35,6 +39,24 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
   const [url, ...rest] = parsed.words;
   if (url === undefined || rest.length > 0) throw new UsageError('expected one link');
   const json = parsed.values['json'] === true;
+  const output = textOption(parsed, 'output');
+  if (output !== '-') return receiveTo(parsed, terminal, url, { to: output });
+  if (json) throw new UsageError('--json and -o - both write to standard output');
+  const to = await standardOutputFile(terminal, url);
+  try {
+    return await receiveTo(parsed, terminal, url, { to, onStored: (path) => copyOut(path, terminal.stdout) });
+  } finally {
+    await rm(to, { force: true });
+  }
+}
+
+async function receiveTo(
+  parsed: Parsed,
+  terminal: Terminal,
+  url: string,
+  where: Pick<ReceiveOptions, 'to' | 'onStored'>,
+): Promise<ExitCode> {
+  const json = parsed.values['json'] === true;
   const bar = progressBar(terminal);
   const wait = waitMs(parsed);
   const tidy = steadyMemory();
@@ -43,8 +65,8 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
   try {
     const done = await read(url, {
       unseal,
-      to: textOption(parsed, 'output'),
-      overwrite: parsed.values['force'] === true,
+      ...where,
+      overwrite: parsed.values['force'] === true || where.onStored !== undefined,
       signal: terminal.signal,
       giveUpAfterMs: wait ?? Number.POSITIVE_INFINITY,
       onProgress: (progress) => {
@@ -61,7 +83,7 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
       terminal.stdout.write(`${JSON.stringify(what)}\n`);
       return EXIT.ok.code;
     }
-    terminal.stdout.write(`${done.path}\n`);
+    if (where.onStored === undefined) terminal.stdout.write(`${done.path}\n`);
     bar.line(`${showBytes(done.sizeBytes)}, SHA-256 ${done.sha256}; the link is burned`);
     if (done.note !== null) bar.line(`Note: ${plain(done.note)}`);
     if (done.sealed) bar.line('It is sealed end to end: open it with its key (`fuselink open`).');
@@ -77,6 +99,26 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
   }
 }
 
+/** Where what goes to standard output lies until it is verified: the same place for the same link. */
+async function standardOutputFile(terminal: Terminal, url: string): Promise<string> {
+  const folder = join(defaultStateFolder(terminal.env), 'standard-output');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  return join(folder, createHash('sha256').update(url).digest('hex').slice(0, 40));
+}
+
+/** Rejects where whoever reads has gone: then it was not taken. */
+async function copyOut(path: string, stdout: Terminal['stdout']): Promise<void> {
+  try {
+    for await (const piece of createReadStream(path)) {
+      await new Promise<void>((resolve, reject) => {
+        stdout.write(piece as Buffer, (error) => (error ? reject(error) : resolve()));
+      });
+    }
+  } catch (error) {
+    throw new FuselinkError('target_unwritable', `standard output: ${(error as Error).message}; nothing was burned`);
+  }
+}
+
 export const receive: Command = {
   name: 'receive',
   words: 'URL',
@@ -86,7 +128,7 @@ export const receive: Command = {
       type: 'string',
       short: 'o',
       value: 'FILE|DIR',
-      help: 'where to put it (default: here, under its own name)',
+      help: 'where to put it (default: here, under its own name); `-` for standard output',
     },
     force: { type: 'boolean', short: 'f', help: 'replace a file that is there already' },
     ...UNSEAL_OPTIONS,
@@ -96,6 +138,7 @@ export const receive: Command = {
   },
   details: [
     'The file grows as NAME.part and gets its name when its SHA-256 is right. Killed or cut off, the same command\ngoes on. What does not arrive whole is not burned.',
+    'Standard output gets the file only when all of it was verified; it is burned when all of it was taken. Until then it\nlies in FUSELINK_STATE.',
   ],
   run,
 };

@@ -140,7 +140,7 @@ test('drain: a week offline at one batch a second (604,800) → there in minutes
       countMax: 1000,
       bytesMax: 262_144,
       ageMsMax: 60_000,
-      mergeBytesMax: 4_194_304,
+      mergeBytesMax: 1_048_576,
       recipient: null,
       ttlSeconds: 604_800,
       hooksFor: () => ({}),

@@ -169,8 +169,10 @@ export class Forwarder {
   }
 
   async #deliver(work: LaneWork, lease: LeasedReadings): Promise<boolean> {
-    for (const file of batchFiles(lease, this.#options))
-      if (!(await this.#sendFile(work, file, lease.resumed))) return false;
+    const files = batchFiles(lease, this.#options);
+    // On the disk they still are; in memory thousands of small arrays would outlive the upload.
+    lease.readings = [];
+    for (const file of files) if (!(await this.#sendFile(work, file, lease.resumed))) return false;
     return true;
   }
 

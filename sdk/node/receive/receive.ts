@@ -320,6 +320,7 @@ class Receiving {
       record.stored = true;
       await this.#save(record);
     }
+    await this.#settings.onStored?.(record.path);
     // Only now: what is burned on the server is durable here under its own name.
     await this.#acknowledge(record);
     await this.#records?.remove(this.#name);
