@@ -1,4 +1,7 @@
 import { runProgram } from './program/program.ts';
+import { keepHeapSmall } from './program/small-heap.ts';
+
+const passed = keepHeapSmall();
 
 const stopped = new Promise<void>((resolve) => {
   process.once('SIGTERM', resolve);
@@ -8,4 +11,5 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   stopped,
+  passed,
 });

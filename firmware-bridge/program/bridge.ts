@@ -53,13 +53,17 @@ export async function relayOf(
 }
 
 /** Starts everything a configuration asks for; what began is ended again where something cannot. */
-export async function startBridge(config: BridgeConfig, log: (detail: string) => void): Promise<RunningBridge> {
+export async function startBridge(
+  config: BridgeConfig,
+  log: (detail: string) => void,
+  passed: (bytes: number) => void = () => {},
+): Promise<RunningBridge> {
   const ends: (() => Promise<void> | void)[] = [];
   const stop = async () => {
     for (const end of ends.reverse().splice(0)) await end();
   };
   try {
-    return await begin(config, log, ends, stop);
+    return await begin(config, { log, passed }, ends, stop);
   } catch (error) {
     await stop();
     throw error;
@@ -68,7 +72,7 @@ export async function startBridge(config: BridgeConfig, log: (detail: string) =>
 
 async function begin(
   config: BridgeConfig,
-  log: (detail: string) => void,
+  { log, passed }: { log(detail: string): void; passed(bytes: number): void },
   ends: (() => Promise<void> | void)[],
   stop: () => Promise<void>,
 ): Promise<RunningBridge> {
@@ -118,6 +122,7 @@ async function begin(
   const sink: MessageSink = {
     connected: (device, session) => uplink.connected(device, session),
     async accept(message) {
+      passed(message.payload.length);
       const accepted = await uplink.accept(message);
       if (accepted.kept) metrics.add(accepted.repeat ? 'repeats' : 'readings');
       return accepted;

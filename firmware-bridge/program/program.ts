@@ -21,6 +21,8 @@ export interface ProgramIo {
   err(text: string): void;
   /** Resolves when the program is to stop. */
   stopped: Promise<void>;
+  /** Told the bytes of each message that came. */
+  passed?(bytes: number): void;
 }
 
 function command(): Command {
@@ -73,7 +75,7 @@ export async function runProgram(argv: readonly string[], io: ProgramIo): Promis
       });
       return EXIT.ok;
     }
-    const bridge = await startBridge(config, (detail) => io.err(`fuselink-bridge: ${detail}\n`));
+    const bridge = await startBridge(config, (detail) => io.err(`fuselink-bridge: ${detail}\n`), io.passed);
     for (const url of bridge.urls) say(`fuselink-bridge listens on ${url}`, { listening: url });
     if (bridge.httpUrl !== null) say(`fuselink-bridge tells of itself on ${bridge.httpUrl}`, { http: bridge.httpUrl });
     await io.stopped;

@@ -19,6 +19,9 @@ export const LINE_SETTINGS: LineSettings = {
   spreadMsMax: UPLOAD_LIMITS.spreadMsMax,
 };
 
+/** Spools that are opened at once. */
+const OPENING_MAX = 16;
+
 export interface UplinkOptions {
   /** A folder a device below it. */
   folder: string;
@@ -49,6 +52,8 @@ export class Uplink implements MessageSink {
   readonly #lines = new Map<string, Promise<DeviceLine>>();
   readonly #open = new Set<DeviceLine>();
   readonly #uploaders = new Map<string, DeviceUploader>();
+  readonly #turns: (() => void)[] = [];
+  #opening = 0;
   #closed = false;
 
   private constructor(options: UplinkOptions) {
@@ -141,10 +146,24 @@ export class Uplink implements MessageSink {
     if (known !== undefined) return known;
     const most = this.#options.devicesMax ?? 2000;
     if (this.#lines.size >= most) return Promise.reject(new Error(`expected at most ${most} devices, got one more`));
-    const opening = this.#openLine(device);
+    const opening = this.#inTurn(() => this.#openLine(device));
     this.#lines.set(device, opening);
     opening.catch(() => this.#lines.delete(device));
     return opening;
+  }
+
+  /** A thousand devices may publish for the first time in the same second: each opening reads and makes files. */
+  async #inTurn<T>(open: () => Promise<T>): Promise<T> {
+    if (this.#opening >= OPENING_MAX) await new Promise<void>((resolve) => this.#turns.push(resolve));
+    else this.#opening += 1;
+    try {
+      return await open();
+    } finally {
+      // The place goes to whoever waits longest.
+      const next = this.#turns.shift();
+      if (next === undefined) this.#opening -= 1;
+      else next();
+    }
   }
 
   async #openLine(device: string): Promise<DeviceLine> {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { report } from './report.ts';
+import { mqttControl } from './steps/mqtt-control.ts';
 import { mqttDevices } from './steps/mqtt-devices.ts';
 import { plantLoss } from './steps/plant-loss.ts';
 import { previewLinks } from './steps/preview-links.ts';
@@ -21,7 +22,16 @@ Exit code 0 only if nothing was lost and nothing was read twice.
   --keep         keep the temporary folder and print where it is`;
 
 /** What the demo shows, in order. */
-const STEPS: readonly Step[] = [sendFiles, previewLinks, plantLoss, readLinks, mqttDevices, revokeKey, rotateFleet];
+const STEPS: readonly Step[] = [
+  sendFiles,
+  previewLinks,
+  plantLoss,
+  readLinks,
+  mqttDevices,
+  mqttControl,
+  revokeKey,
+  rotateFleet,
+];
 
 const { values } = parseArgs({
   options: { 'plant-loss': { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean' } },

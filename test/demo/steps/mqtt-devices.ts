@@ -120,7 +120,8 @@ async function readBack(world: World, folder: string, devices: Device[]): Promis
   world.say(`${total} readings read back from the server, in ${links.size} files`);
 }
 
-async function startBridge(config: string) {
+/** The bridge as it is shipped, in a process of its own. */
+export async function startBridge(config: string) {
   await access(BRIDGE).catch(() =>
     promisify(execFile)(process.execPath, ['--import', 'tsx', join(ROOT, 'firmware-bridge/build.ts')], { cwd: ROOT }),
   );
