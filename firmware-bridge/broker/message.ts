@@ -5,6 +5,8 @@ export interface DeviceMessage {
   payload: Uint8Array;
   /** What tells a repeat from a new message; null for QoS 0, which is never repeated. */
   delivery: Delivery | null;
+  /** SHA-256 of the key its session was signed in with here; absent where nobody signed in. */
+  keySha256?: string;
 }
 
 export interface Delivery {
@@ -15,8 +17,9 @@ export interface Delivery {
   dup: boolean;
 }
 
-/** `kept`: it is on the gateway's disk and may be acknowledged. `repeat`: it was there already. */
-export type Acceptance = { kept: true; repeat: boolean } | { kept: false; reason: string };
+/** `kept`: it is on the gateway's disk and may be acknowledged. `repeat`: it was there already.
+ * `sequence`: what the spool calls it. */
+export type Acceptance = { kept: true; repeat: boolean; sequence?: number } | { kept: false; reason: string };
 
 /** Where messages go. Waits as long as there is no room: that is how publishers come to feel it. */
 export interface MessageSink {

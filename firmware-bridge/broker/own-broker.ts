@@ -129,7 +129,8 @@ export async function createOwnBroker(options: OwnBrokerOptions): Promise<OwnBro
         );
         return;
       }
-      sink.accept({ device: session.device, channel: topic.channel, payload, delivery }).then(
+      const { device, keySha256 } = session;
+      sink.accept({ device, channel: topic.channel, payload, delivery, keySha256 }).then(
         (accepted) => {
           if (accepted.kept || qos === 0) return done(null);
           // Not acknowledged: the device still has it and sends it again.

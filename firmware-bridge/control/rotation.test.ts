@@ -1,8 +1,9 @@
 import { join } from 'node:path';
+import mqtt from 'mqtt';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openCredentialSlots } from '#sdk/node';
 import type { DeviceId } from '../../server/domain/ids.ts';
-import { lookAtRotation, orderRotation } from '../../server/usecases/rotation/operate.ts';
+import { issueKey, lookAtRotation, orderRotation } from '../../server/usecases/rotation/operate.ts';
 import { until } from '../../test/support/until.ts';
 import { type BrokerKind, MqttWorld, seeded } from '../testing/mqtt-world.ts';
 
@@ -202,4 +203,32 @@ test('own broker: an unknown candidate while the WAN is down → CONNACK 3, noth
   world.kit.advance(61_000);
   await until('done', async () => (await rotation()).state === 'IDLE' && device.state.phase === 'SETTLED', 20_000);
   expect((await rotation()).active).toBe(device.state.base?.fingerprint);
+});
+
+test('own broker, a device that knows nothing of calls: signs in with a key carried to it and publishes → that is the proof', async () => {
+  await setUp('own');
+  const { deps } = world.kit.server;
+  const publish = async (key: string, payload: string) => {
+    const url = world.gateways[0]?.bridge.urls[0] as string;
+    const client = await mqtt.connectAsync(url, { username: pump.id, password: key, protocolVersion: 4 });
+    await client.publishAsync(`fuselink/v1/${pump.id}/up/readings/t`, payload, { qos: 1 });
+    await client.endAsync();
+  };
+  await publish(pump.key, '1');
+  await orderRotation(deps, world.operator, pump.id as DeviceId, {
+    verb: 'rotate',
+    plan: { source: 'manual', soakMs: 0 },
+  });
+  const issued = await issueKey(deps, world.operator, pump.id as DeviceId);
+  await publish(pump.key, '2');
+  expect((await rotation()).state).toBe('MINTED');
+  await publish(issued.key, '3');
+  await until('its upload is the proof', async () => (await rotation()).state === 'PROVEN');
+  expect((await world.kit.call('GET', '/v1/transfers', { apiKey: pump.key })).status).toBe(200);
+  await publish(issued.key, '4');
+  await until('the old key goes after a later one', async () => (await rotation()).state === 'IDLE');
+  expect((await rotation()).active).toBe(issued.fingerprint);
+  const proven = (await world.audit()).find(({ action }) => action === 'rotation.proven');
+  expect(proven?.actor).toMatch(/^key:\S+ attested by gateway:gw_/);
+  expect((await world.kit.call('GET', '/v1/device', { apiKey: pump.key })).json.code).toBe('key_revoked');
 });

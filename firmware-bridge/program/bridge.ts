@@ -13,6 +13,7 @@ import { openKeyCache } from '../sign-in/key-cache.ts';
 import { SignIn } from '../sign-in/sign-in.ts';
 import { openLinkJournal } from '../uplink/links.ts';
 import { Uplink } from '../uplink/uplink.ts';
+import { Witness } from '../uplink/witness.ts';
 import { type BridgeConfig, ConfigError } from './config.ts';
 import { openControlRoom } from './control-room.ts';
 import { listenForHealth } from './health.ts';
@@ -82,6 +83,7 @@ async function begin(
   await mkdir(config.data, { recursive: true, mode: 0o700 });
   const links = await openLinkJournal(config.linksFile);
   ends.push(() => links.close());
+  const witness = new Witness({ relay, note: log });
   const plcs = await HeldKeys.open({
     plcs: config.plcs,
     folder: join(config.data, 'plcs'),
@@ -106,6 +108,7 @@ async function begin(
       async sent(device, file, link) {
         const { channel, filename, readings } = file;
         await links.add(device, { channel, filename, readings }, link);
+        await witness.stored(device, file.last, link.id);
         metrics.add('batches_sent');
         metrics.add('readings_sent', '', file.readings);
       },
@@ -125,6 +128,9 @@ async function begin(
       passed(message.payload.length);
       const accepted = await uplink.accept(message);
       if (accepted.kept) metrics.add(accepted.repeat ? 'repeats' : 'readings');
+      if (accepted.kept && accepted.sequence !== undefined) {
+        witness.kept(message.device, message.keySha256 ?? null, accepted.sequence);
+      }
       return accepted;
     },
   };

@@ -90,6 +90,8 @@ export interface Relay {
   message(carried: CarriedMessage, timeoutMs: number): Promise<CarriedAnswer>;
   work(timeoutMs: number): Promise<GatewayWork>;
   refuseDelivery(id: string, reason: string, timeoutMs: number): Promise<void>;
+  /** Vouches for the key of a device's upload; true: nothing more of its key is waited for. */
+  attest(upload: { device: string; keySha256: string; transfer: string }, timeoutMs: number): Promise<boolean>;
   /** Whose keys this gateway holds, because they cannot: all of them. */
   holds(devices: readonly string[], timeoutMs: number): Promise<void>;
   image(id: string): Promise<FirmwareImage>;
@@ -178,6 +180,10 @@ export function createRelay(options: RelayOptions): Relay {
     },
     async refuseDelivery(id, reason, timeoutMs) {
       await ask('POST', '/v1/gateway/refusals', { delivery: id, reason }, timeoutMs);
+    },
+    async attest({ device, keySha256, transfer }, timeoutMs) {
+      const said = { device_id: device, key_sha256: keySha256, transfer_id: transfer };
+      return (await ask('POST', '/v1/gateway/attestations', said, timeoutMs))['settled'] === true;
     },
     async holds(devices, timeoutMs) {
       await ask('PUT', '/v1/gateway/held-keys', { devices }, timeoutMs);

@@ -39,6 +39,10 @@ export class FakeRelay implements Relay {
 
   async holds() {}
 
+  async attest() {
+    return true;
+  }
+
   async image(): Promise<never> {
     throw new RelayUnavailable('the WAN is down');
   }

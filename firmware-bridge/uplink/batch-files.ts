@@ -16,6 +16,8 @@ export interface BatchFile {
   idempotencyKey: string;
   channel: string;
   readings: number;
+  /** Sequence of its last reading. */
+  last: number;
   bytes: Uint8Array;
 }
 
@@ -61,6 +63,7 @@ export async function batchFiles(lease: LeasedReadings, device: string): Promise
       idempotencyKey: files.length === 0 ? key : `${key}.c${files.length}`,
       channel,
       readings: lines.length,
+      last,
       bytes: await compress(Buffer.from(`${lines.join('\n')}\n`), { level: 6 }),
     });
   }

@@ -184,7 +184,7 @@ export class DeviceLine {
     this.#waitingBytes += bytes.length;
     if (this.#isDue()) this.#kick();
     else this.#arm();
-    return { kept: true, repeat: false };
+    return { kept: true, repeat: false, sequence: outcome.sequence };
   }
 
   /** Resolves, in order, when the spool has room in memory for these bytes: over its own limit it refuses. */

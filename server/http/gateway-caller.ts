@@ -14,6 +14,7 @@ export const GATEWAY_OPERATIONS: Readonly<Record<string, 'itself' | 'device'>> =
   gatewayWork: 'itself',
   gatewayRefuseDelivery: 'itself',
   gatewayHeldKeys: 'itself',
+  gatewayAttest: 'itself',
   gatewayFirmware: 'itself',
   gatewayFirmwareContent: 'itself',
   upload: 'device',

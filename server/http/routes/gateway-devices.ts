@@ -1,4 +1,5 @@
 import type { DeviceId } from '../../domain/ids.ts';
+import { attestUpload } from '../../usecases/gateway/attest-upload.ts';
 import { addDelivery, refuseDelivery } from '../../usecases/gateway/deliveries.ts';
 import { type CarriedMessage, type Evidence, hearThroughGateway } from '../../usecases/gateway/device-message.ts';
 import { gatewayOf } from '../../usecases/gateway/gateways.ts';
@@ -213,10 +214,54 @@ const putHeldKeys: RouteDef = {
   },
 };
 
+const postAttestation: RouteDef = {
+  method: 'POST',
+  path: '/v1/gateway/attestations',
+  auth: 'key',
+  body: 'json',
+  operation: {
+    operationId: 'gatewayAttest',
+    summary: 'The gateway vouches for the key a device had signed in with when it published what this transfer brought',
+    requestBody: jsonRequest({ device_id: text, key_sha256: digest, transfer_id: text }, [
+      'device_id',
+      'key_sha256',
+      'transfer_id',
+    ]),
+    responses: {
+      '200': jsonResponse('It counts as the device’s own upload; settled: nothing more of its key is waited for', {
+        type: 'object',
+        properties: { settled: { type: 'boolean' } },
+        required: ['settled'],
+      }),
+    },
+    errors: [
+      'role_insufficient',
+      'not_found',
+      'key_revoked',
+      'invalid_field',
+      'invalid_body',
+      'unsupported_media_type',
+      'payload_too_large',
+    ],
+  },
+  async handle({ deps, caller, req }) {
+    const required = { type: 'string', required: true } as const;
+    const body = checkFields(await readJson(req), { device_id: required, key_sha256: required, transfer_id: required });
+    await gatewayOf(deps, caller);
+    const said = {
+      device: String(body['device_id']),
+      keySha256: String(body['key_sha256']),
+      transfer: String(body['transfer_id']),
+    };
+    return { status: 200, json: await attestUpload(deps, caller, said) };
+  },
+};
+
 export const GATEWAY_DEVICE_ROUTES: readonly RouteDef[] = [
   postMessage,
   getWork,
   postDelivery,
   postRefusal,
   putHeldKeys,
+  postAttestation,
 ];

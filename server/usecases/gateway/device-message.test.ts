@@ -113,3 +113,36 @@ describe('deliveries', () => {
     expect(audit.text).not.toContain(token);
   });
 });
+
+describe('attestations', () => {
+  test('a transfer of nobody, of another device, by another key; a key of another device → not_found, nothing proven', async () => {
+    const a = await account.device('att-a');
+    const b = await account.device('att-b');
+    const operator = operatorOf(account.accountId, account.row);
+    const other = (await addGateway(kit.server.deps, operator, { name: 'att', devices: ['att-a', 'att-b'] })).key;
+    const upload = (key: string, device?: string) =>
+      kit.call('POST', '/v1/upload', {
+        apiKey: key,
+        body: 'x',
+        headers: device === undefined ? {} : { 'x-device': device },
+      });
+    const own = (await upload(a.key)).json.id;
+    const sent = (await upload(other, a.id)).json.id;
+    const attest = (device_id: string, key: string, transfer_id: string, apiKey = other) =>
+      kit.call('POST', '/v1/gateway/attestations', {
+        apiKey,
+        json: { device_id, key_sha256: sha256(key), transfer_id },
+      });
+    for (const [device, key, transfer] of [
+      [a.id, a.key, 'none'],
+      [a.id, a.key, own],
+      [b.id, b.key, sent],
+      [a.id, b.key, sent],
+      [a.id, 'ab'.repeat(32), sent],
+    ] as const) {
+      expect(await attest(device, key, transfer)).toMatchObject({ status: 404, json: { code: 'not_found' } });
+    }
+    expect(await attest(a.id, a.key, sent, account.apiKey)).toMatchObject({ status: 403 });
+    expect(await attest(a.id, a.key, sent)).toMatchObject({ status: 200, json: { settled: true } });
+  });
+});
