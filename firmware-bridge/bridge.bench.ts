@@ -1,24 +1,29 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import mqtt from 'mqtt';
+import type { FileState } from '#sdk/protocol';
 import { startKit } from '../server/testing/server-kit.ts';
 import { operatorOf } from '../server/usecases/account/create-account.ts';
 import { addGateway } from '../server/usecases/gateway/gateways.ts';
+import { nextParts } from './files/file-sender.ts';
+import { fileIdOf, makeManifest } from './files/make-manifest.ts';
 import { type BridgeChild, startBridgeChild } from './testing/bridge-child.ts';
 
 /*
  * npx tsx firmware-bridge/bridge.bench.ts
  * Readings a second from publish to acknowledged (QoS 1, 1 KB, on the disk), as a ratio to Mosquitto with persistence in
- * the same run; and the bridge's resident memory with CONNECTIONS idle and busy devices.
+ * the same run; a file's MB a second; and the bridge's resident memory with CONNECTIONS idle and busy devices.
  */
 
 const CONNECTIONS = Number(process.env['CONNECTIONS'] ?? 1000);
 const MESSAGES = Number(process.env['MESSAGES'] ?? 10_000);
 const IN_FLIGHT = 100;
+const FILE_BYTES = 64 * 2 ** 20;
 const PAYLOAD = Buffer.alloc(1024, 'x');
 
 async function rate(url: string, topic: string, credentials: object): Promise<number> {
@@ -39,6 +44,43 @@ async function rate(url: string, topic: string, credentials: object): Promise<nu
 
 async function residentMb(pid: number): Promise<number> {
   return Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}
+
+/** From the manifest to `complete`: every block on the gateway's disk, and the whole hashed. */
+async function fileRate(url: string, { id, key }: { id: string; key: string }): Promise<number> {
+  const path = join(folder, 'file');
+  await writeFile(path, randomBytes(FILE_BYTES));
+  const made = await makeManifest(path, { name: 'file', type: 'application/octet-stream', block: 65_536 });
+  const file = fileIdOf(made.line);
+  const client = await mqtt.connectAsync(url, { protocolVersion: 4, username: id, password: key });
+  const root = `fuselink/v1/${id}`;
+  let state: FileState = { state: 'unknown' };
+  let came = () => {};
+  client.on('message', (_topic, payload) => {
+    state = JSON.parse(payload.toString()) as FileState;
+    came();
+  });
+  await client.subscribeAsync(`${root}/down/file/${file}/state`, { qos: 1 });
+  const ask = async (what: string, payload: string) => {
+    const next = new Promise<void>((resolve) => {
+      came = resolve;
+    });
+    await client.publishAsync(`${root}/up/file/${file}/${what}`, payload, { qos: 1 });
+    await next;
+  };
+  const began = performance.now();
+  await ask('manifest', made.line);
+  while (state.state === 'receiving') {
+    const sent: Promise<unknown>[] = [];
+    for await (const { hash, bytes } of nextParts(path, made, state, 4_194_304)) {
+      sent.push(client.publishAsync(`${root}/up/file/${file}/${hash}`, bytes, { qos: 1 }));
+    }
+    await Promise.all(sent);
+    if (state.state === 'receiving') await ask('ask', '');
+  }
+  const seconds = (performance.now() - began) / 1000;
+  await client.endAsync();
+  return FILE_BYTES / 2 ** 20 / seconds;
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'fuselink-bench-'));
@@ -85,6 +127,9 @@ try {
   await pause(500);
   const theirs = await rate('mqtt://127.0.0.1:18991', 'bench/t', {});
   console.log(`Mosquitto, persistence on: ${Math.round(theirs)} messages/s; ratio ${(ours / theirs).toFixed(2)}`);
+  console.log(
+    `file over MQTT, ${FILE_BYTES / 2 ** 20} MB: ${(await fileRate(bridge.url, first)).toFixed(1)} MB/s to the gateway's disk`,
+  );
   await bridge.kill();
   bridge = await startBridgeChild(join(folder, 'bridge.json'));
   console.log(`RSS at start: ${Math.round(await residentMb(bridge.pid))} MB`);

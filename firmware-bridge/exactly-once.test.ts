@@ -1,5 +1,4 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -9,6 +8,7 @@ import { type Kit, startKit, type TestAccount } from '../server/testing/server-k
 import { operatorOf } from '../server/usecases/account/create-account.ts';
 import { addGateway } from '../server/usecases/gateway/gateways.ts';
 import { type FlakyProxy, startFlakyProxy } from '../test/support/flaky-proxy.ts';
+import { freePort } from '../test/support/free-port.ts';
 import { until } from '../test/support/until.ts';
 import { type BridgeChild, startBridgeChild } from './testing/bridge-child.ts';
 
@@ -41,14 +41,6 @@ function seeded(seed: number): () => number {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 beforeEach(async () => {

@@ -1,5 +1,4 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -9,6 +8,7 @@ import { startKit } from '../server/testing/server-kit.ts';
 import { operatorOf } from '../server/usecases/account/create-account.ts';
 import { addGateway } from '../server/usecases/gateway/gateways.ts';
 import { startFlakyProxy } from '../test/support/flaky-proxy.ts';
+import { freePort } from '../test/support/free-port.ts';
 import { until } from '../test/support/until.ts';
 import { startBridgeChild } from './testing/bridge-child.ts';
 
@@ -17,14 +17,6 @@ const READINGS = 7 * 24 * 60;
 const DEVICES = 3;
 const RESTARTS = 7;
 const IN_FLIGHT = 50;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 test('a WAN outage of a week, a reading a minute, the gateway killed every day → each reading on the server once, in order', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'fuselink-week-'));

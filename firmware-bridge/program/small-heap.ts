@@ -1,10 +1,8 @@
 import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { minorCollector } from '#sdk/node';
 
 /** Bytes of messages between two collections of young garbage: several times as much lies about by then. */
 const EVERY_BYTES = 1_048_576;
-
-type Collect = (options: { type: 'minor' }) => void;
 
 /**
  * Keeps memory at what the bridge holds. V8's young generation grows to 32 MB in a burst (a thousand devices that publish
@@ -14,7 +12,7 @@ type Collect = (options: { type: 'minor' }) => void;
 export function keepHeapSmall(): (bytes: number) => void {
   setFlagsFromString('--semi-space-growth-factor=1');
   setFlagsFromString('--max-semi-space-size=2');
-  const collect = collector();
+  const collect = minorCollector();
   let passed = 0;
   return (bytes) => {
     passed += bytes;
@@ -22,15 +20,4 @@ export function keepHeapSmall(): (bytes: number) => void {
     passed = 0;
     collect({ type: 'minor' });
   };
-}
-
-/** Node shows V8's collector on request; where it does not, nothing is collected out of turn. */
-function collector(): Collect {
-  try {
-    setFlagsFromString('--no-concurrent-array-buffer-sweeping');
-    setFlagsFromString('--expose-gc');
-    return runInNewContext('gc') as Collect;
-  } catch {
-    return () => {};
-  }
 }

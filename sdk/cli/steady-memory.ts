@@ -1,21 +1,9 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { type CollectMinor, minorCollector } from '#sdk/node';
 
 /** Buffers a transfer may leave behind before they are collected. */
 const GARBAGE_BYTES = 786_432;
 
-type Collect = (options: { type: 'minor' }) => void;
-let collect: Collect | null = null;
-
-function collector(): Collect {
-  try {
-    setFlagsFromString('--no-concurrent-array-buffer-sweeping');
-    setFlagsFromString('--expose-gc');
-    return runInNewContext('gc') as Collect;
-  } catch {
-    return () => {};
-  }
-}
+let collect: CollectMinor | null = null;
 
 /**
  * Keeps a long transfer's memory flat. Every 64 KiB that come from a socket or are sealed or opened are a buffer
@@ -25,7 +13,7 @@ function collector(): Collect {
  * the processor's time. Does nothing where V8 offers no such call.
  */
 export function steadyMemory(): (bytes: number) => void {
-  collect ??= collector();
+  collect ??= minorCollector();
   let next = GARBAGE_BYTES;
   return (bytes) => {
     if (bytes < next) return;

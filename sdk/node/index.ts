@@ -6,6 +6,7 @@ export * from './credentials/index.ts';
 export { FuselinkError, systemCode } from './errors.ts';
 export { type ProxyTarget, proxyFor } from './http/proxy.ts';
 export { createTransport, type HttpAnswer, type Transport } from './http/transport.ts';
+export { type CollectMinor, minorCollector } from './minor-collector.ts';
 export { acknowledge, claimLink, openContent, parseLink } from './receive/link.ts';
 export { countRecords, defaultStateFolder } from './record-store.ts';
 export * from './rotation/index.ts';
