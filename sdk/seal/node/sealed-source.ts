@@ -18,6 +18,9 @@ import {
 /** Tags kept for this many chunks at first; the table doubles as the file is read. 16 bytes a chunk: 1.3 MB for 5 GiB. */
 const TAG_TABLE_CHUNKS = 64;
 
+/** Read at once: a read and a look at the file for each chunk would cost more than sealing it. */
+const READ_AHEAD_BYTES = 4 * CHUNK_PLAIN_BYTES;
+
 /** What of a file's `stat` must not move while it is read. */
 type FileState = Pick<BigIntStats, 'dev' | 'ino' | 'size' | 'mtimeNs' | 'ctimeNs'>;
 
@@ -60,6 +63,11 @@ export class SealedSource {
   #reading = false;
   /** One chunk's plaintext: used again for each, and zero in between. */
   readonly #memory = new Uint8Array(CHUNK_PLAIN_BYTES);
+  /** Content that was read and not yet sealed: `#aheadBytes` from `#aheadAt` of the content on. Zero where it was taken. */
+  readonly #ahead = new Uint8Array(READ_AHEAD_BYTES);
+  #aheadAt = 0;
+  #aheadFrom = 0;
+  #aheadBytes = 0;
 
   /** Use {@link openSealedSource}. */
   constructor(effects: SealEffects, sealing: Sealing, file: FileHandle, state: FileState) {
@@ -116,13 +124,14 @@ export class SealedSource {
   async close(): Promise<void> {
     this.#failure ??= new SealError('source_changed', 'the source was closed');
     this.#sealing.payloadKey.fill(0);
+    this.#ahead.fill(0);
     await this.#file.close();
   }
 
   /** The chunk in pieces that are nobody else's; both crypto adapters give the tag whole, at the end of the last one. */
   async #chunk(index: number, last: boolean): Promise<readonly Uint8Array[]> {
     if (this.#failure !== null) throw this.#failure;
-    const plaintext = await this.#plaintext(index);
+    const plaintext = await this.#plaintext(index, last);
     const sealed = sealChunk(this.#effects.crypto, this.#sealing.payloadKey, { index, last }, [plaintext]);
     plaintext.fill(0);
     const end = sealed[sealed.length - 1]!;
@@ -131,7 +140,7 @@ export class SealedSource {
   }
 
   /** The stream's bytes of one chunk: manifest, content, signature, whatever of them lies in it. */
-  async #plaintext(index: number): Promise<Uint8Array> {
+  async #plaintext(index: number, last: boolean): Promise<Uint8Array> {
     const { manifestBytes } = this.#sealing;
     const start = index * CHUNK_PLAIN_BYTES;
     const plaintext = this.#memory.subarray(0, Math.min(CHUNK_PLAIN_BYTES, this.#streamBytes - start));
@@ -140,6 +149,8 @@ export class SealedSource {
     const contentAt = start + contentStart - manifestBytes.length;
     const contentLength = Math.max(0, Math.min(plaintext.length - contentStart, this.contentBytes - contentAt));
     await this.#readContent(plaintext.subarray(contentStart, contentStart + contentLength), contentAt);
+    // What changed since it was read ahead: no file is finished over it.
+    if (last) await this.#checkUnchanged();
     // From here on nothing waits or fails until the tag is recorded: a chunk enters the hash exactly once.
     if (index === this.#sealedChunks) this.#hash?.update(plaintext.subarray(0, contentStart + contentLength));
     const signatureAt = contentStart + contentLength;
@@ -152,14 +163,35 @@ export class SealedSource {
   }
 
   async #readContent(target: Uint8Array, position: number): Promise<void> {
+    if (position !== this.#aheadAt) this.#aheadBytes = 0;
     for (let at = 0; at < target.length; ) {
-      const { bytesRead } = await this.#file.read(target, at, target.length - at, position + at);
+      if (this.#aheadBytes === 0) await this.#readAhead(position + at);
+      const taken = this.#ahead.subarray(
+        this.#aheadFrom,
+        this.#aheadFrom + Math.min(target.length - at, this.#aheadBytes),
+      );
+      target.set(taken, at);
+      taken.fill(0);
+      at += taken.length;
+      this.#aheadAt += taken.length;
+      this.#aheadFrom += taken.length;
+      this.#aheadBytes -= taken.length;
+    }
+  }
+
+  async #readAhead(position: number): Promise<void> {
+    const wanted = Math.min(READ_AHEAD_BYTES, this.contentBytes - position);
+    for (let at = 0; at < wanted; ) {
+      const { bytesRead } = await this.#file.read(this.#ahead, at, wanted - at, position + at);
       if (bytesRead === 0) {
         throw this.#fail(`expected ${this.contentBytes} bytes, it ends at ${position + at}`);
       }
       at += bytesRead;
     }
     await this.#checkUnchanged();
+    this.#aheadAt = position;
+    this.#aheadFrom = 0;
+    this.#aheadBytes = wanted;
   }
 
   async #checkUnchanged(): Promise<void> {
