@@ -17,6 +17,8 @@ export interface Table {
   key: string;
   columns: readonly Column[];
   column: ReadonlyMap<string, Column>;
+  /** A row of nothing but nulls. Rows that begin as its copy have their shape from the start, and are a third of the work to fill. */
+  blank: Readonly<Row>;
   unique: readonly (readonly string[])[];
   indexes: readonly (readonly string[])[];
   rising: ReadonlySet<string>;
@@ -37,6 +39,7 @@ function describe(name: TableName): Table {
     key: shape.key,
     columns,
     column: new Map(columns.map((column) => [column.name, column])),
+    blank: Object.fromEntries(columns.map((column) => [column.name, null])),
     unique: shape.unique,
     indexes: shape.indexes,
     rising: new Set<string>(shape.rising ?? []),

@@ -34,7 +34,7 @@ export function encode(column: Column, value: unknown): unknown {
 }
 
 export function decodeRow(table: Table, values: readonly unknown[]): Row {
-  const row: Row = {};
+  const row: Row = { ...table.blank };
   table.columns.forEach((column, at) => {
     const value = values[at];
     row[column.name] = column.base === 'json' && value !== null ? JSON.parse(value as string) : value;

@@ -16,13 +16,13 @@ export function encodeRow(table: Table, row: Row): SqliteValue[] {
 
 /** A row from an array of values in the order of the table's columns. */
 export function decodeRow(table: Table, values: readonly unknown[]): Row {
-  const row: Row = {};
+  const row: Row = { ...table.blank };
   const { columns } = table;
   for (let at = 0; at < columns.length; at++) {
     const column = columns[at] as Column;
     const value = values[at];
-    if (value === null) row[column.name] = null;
-    else if (column.base === 'bool') row[column.name] = value !== 0;
+    if (value === null) continue;
+    if (column.base === 'bool') row[column.name] = value !== 0;
     else if (column.base === 'json') row[column.name] = JSON.parse(value as string);
     else row[column.name] = value;
   }
