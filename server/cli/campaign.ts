@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { CampaignAnswer } from '#sdk/protocol';
 import type { Caller } from '../usecases/caller.ts';
+import { listMembers } from '../usecases/campaign/list-members.ts';
 import {
   type CampaignVerb,
   createCampaign,
@@ -39,6 +40,8 @@ interface CreateOptions extends Options, PlanOptions {
 }
 
 const DAY_MS = 86_400_000;
+/** Devices with an error that `show` lists. */
+const FAILED_LISTED_MAX = 50;
 
 function lineOf({ id, state, name, progress, reason }: CampaignAnswer): string {
   const { done, open, waiting, errors } = progress;
@@ -97,18 +100,20 @@ export function campaignCommand(): Command {
     };
     const given = <T extends object>(fields: T) =>
       Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
-    const campaign = await asOperator(options, (deps, caller) =>
-      createCampaign(deps, caller, {
+    const { campaign, warnings } = await asOperator(options, async (deps, caller) => {
+      const campaign = await createCampaign(deps, caller, {
         name,
         selection: given(selection),
         rules: given(rules),
         plan: planOfOptions(options),
         firmware: options.firmware,
         repeatEveryDays: options.every === undefined ? undefined : Math.round(options.every / DAY_MS),
-      }),
-    );
+      });
+      return { campaign, warnings: await whoIsLockedOut(deps, caller, campaign) };
+    });
     print(options.json === true, campaign, [
       lineOf(campaign),
+      ...warnings,
       `Look first: fuselink-server campaign preflight ${campaign.id}`,
     ]);
   });
@@ -130,8 +135,12 @@ export function campaignCommand(): Command {
     print(options.json === true, page, page.campaigns.length === 0 ? ['no campaigns'] : page.campaigns.map(lineOf));
   });
   common(command.command('show <id>').description('how far it is')).action(async (id: string, options: Options) => {
-    const campaign = await asOperator(options, (deps, caller) => lookAtCampaign(deps, caller, id));
-    print(options.json === true, campaign, [lineOf(campaign)]);
+    const { campaign, failed } = await asOperator(options, async (deps, caller) => ({
+      campaign: await lookAtCampaign(deps, caller, id),
+      failed: await listMembers(deps, caller, id, { outcome: 'error', limit: FAILED_LISTED_MAX }),
+    }));
+    const lines = failed.members.map(({ device_id: id, device_name: name, reason }) => `  ${name ?? id}: ${reason}`);
+    print(options.json === true, campaign, [lineOf(campaign), ...lines]);
   });
   const verbs: readonly [CampaignVerb, string][] = [
     ['start', 'start now, with the canary'],
@@ -146,17 +155,24 @@ export function campaignCommand(): Command {
     if (verb === 'pause') sub.option('--reason <text>', 'for the audit');
     if (verb === 'schedule') sub.requiredOption('--at <time>', 'e.g. 2027-01-31T02:00:00Z');
     sub.action(async (id: string, options: Options & { reason?: string; at?: string }) => {
-      const campaign = await asOperator(options, (deps, caller) =>
-        orderCampaign(deps, caller, id, {
-          verb,
-          reason: options.reason,
-          startAtMs: options.at === undefined ? undefined : Date.parse(options.at),
-        }),
-      );
-      print(options.json === true, campaign, [lineOf(campaign)]);
+      const { campaign, warnings } = await asOperator(options, async (deps, caller) => {
+        const startAtMs = options.at === undefined ? undefined : Date.parse(options.at);
+        const campaign = await orderCampaign(deps, caller, id, { verb, reason: options.reason, startAtMs });
+        const begins = verb === 'start' || verb === 'schedule';
+        return { campaign, warnings: begins ? await whoIsLockedOut(deps, caller, campaign) : [] };
+      });
+      print(options.json === true, campaign, [lineOf(campaign), ...warnings]);
     });
   }
   return command;
+}
+
+/** A policy that can lock devices out says whom it would, whenever it is asked for. */
+async function whoIsLockedOut(deps: Deps, caller: Caller, { id, policy }: CampaignAnswer): Promise<string[]> {
+  if (policy === 'keep') return [];
+  const { locked_out: names, locked_out_total: total } = await preflight(deps, caller, id);
+  const deed = policy === 'revoke' ? 'have every key revoked' : 'be quarantined';
+  return [`Unless they are heard before the deadline, ${total} devices would ${deed}${list(names)}`];
 }
 
 function list(names: readonly string[]): string {

@@ -66,6 +66,8 @@ export interface Tally {
   limbo: number;
   /** Asked for a new key in the present wave, and heard since. */
   waveContacted: number;
+  /** Of the present wave, not asked yet. */
+  waveWaiting: number;
   waveMembers: number;
 }
 

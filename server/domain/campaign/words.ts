@@ -26,11 +26,12 @@ export const CAMPAIGN_GUARDS = {
     const { rules } = campaign;
     return contacted >= rules.sampleMin && errors * 100 > rules.errorsPercentMax * contacted;
   },
-  /** Whoever was heard has ended well or badly, and enough were heard to say so; or the wave has waited long enough. */
+  /** All were asked, whoever was heard has ended well or badly, and enough were heard to say so; or the wave has waited long enough. */
   waveOver: ({ rules, sinceMs }, command, nowMs) => {
-    const { openContacted, waveContacted, waveMembers } = tallyOf(command);
+    const { openContacted, waveContacted, waveWaiting, waveMembers } = tallyOf(command);
     if (openContacted > 0) return false;
-    return waveContacted >= Math.min(waveMembers, rules.sampleMin) || passed(sinceMs, rules.waveMsMax, nowMs);
+    const heard = waveWaiting === 0 && waveContacted >= Math.min(waveMembers, rules.sampleMin);
+    return heard || passed(sinceMs, rules.waveMsMax, nowMs);
   },
   soakOver: ({ rules, sinceMs }, _command, nowMs) => passed(sinceMs, rules.soakMs, nowMs),
   anyWaiting: (_campaign, command) => tallyOf(command).waiting > 0,

@@ -6,12 +6,15 @@ import { decideAndCommit } from '../store-helpers.ts';
 import { rollOutOf } from './kinds.ts';
 import { eachOf, LOOK_EVERY_MS, memberEnded, PAGE_ROWS } from './members.ts';
 
+/** Devices asked in one go; those that are left are asked at the next look: nothing else may wait for a large wave. */
+const ASKS_MAX = 2000;
+
 /** Asks the devices of the waves that have begun, each in one commit with the campaign as it is. */
 export async function askWaiting(deps: Deps, record: CampaignRecordRow): Promise<void> {
   const { state, wave } = record.campaign;
   if (isStill(state)) return;
   let after: (string | number)[] | null = null;
-  for (;;) {
+  for (let asked = 0; asked < ASKS_MAX; asked += PAGE_ROWS) {
     const rows: CampaignMemberRow[] = await deps.store.list('campaign_members', {
       where: [
         ['campaign_id', '=', record.id],

@@ -36,6 +36,7 @@ export async function tallyOf(deps: Pick<Deps, 'store'>, record: CampaignRecordR
     errors,
     limbo,
     waveContacted: openContacted + waveDone + waveErrors,
+    waveWaiting,
     waveMembers: waveWaiting + waveOpen + waveDone + waveErrors,
   };
 }
