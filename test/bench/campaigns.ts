@@ -14,7 +14,7 @@ import { type StoreKind, startVirtualServer, type VirtualServer } from '../rotat
 import { VirtualDevice } from '../rotation/virtual-device.ts';
 
 /**
- * `npx tsx test/bench/campaigns.ts [devices…]`: what a campaign costs the server that drives it, by the size of its fleet, and
+ * `npx tsx test/bench/campaigns.ts [memory] [sqlite] [devices…]`: what a campaign costs the server that drives it, by the size of its fleet, and
  * how many whole rotations (agent, use cases, store; no HTTP) one process gets through.
  */
 
@@ -124,8 +124,12 @@ async function rotations(kind: StoreKind): Promise<void> {
   }
 }
 
-const sizes = process.argv.slice(2).map(Number);
-for (const kind of ['memory', 'sqlite'] as const) {
+const said = process.argv.slice(2);
+const sizes = said.filter((word) => /^\d+$/.test(word)).map(Number);
+const kinds = (['memory', 'sqlite'] as const).filter(
+  (kind) => !said.some((word) => /^[a-z]/.test(word)) || said.includes(kind),
+);
+for (const kind of kinds) {
   for (const count of sizes.length > 0 ? sizes : [1_000, 10_000, 100_000]) await ticks(kind, count);
   await rotations(kind);
 }

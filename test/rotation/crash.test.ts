@@ -9,7 +9,7 @@ describe('the server dies before, and behind, every single commit', () => {
     async (_name, scenario) => {
       expect(await crashEverywhere('memory', scenario)).toBeGreaterThan(10);
     },
-    60_000,
+    180_000,
   );
 
   test.each(named.slice(0, 1))(
@@ -17,7 +17,7 @@ describe('the server dies before, and behind, every single commit', () => {
     async (_name, scenario) => {
       expect(await crashEverywhere('sqlite', scenario)).toBeGreaterThan(10);
     },
-    60_000,
+    180_000,
   );
 
   test.each(named.slice(0, 2))(
@@ -25,6 +25,6 @@ describe('the server dies before, and behind, every single commit', () => {
     async (_name, scenario) => {
       await expect(crashEverywhere('memory', scenario, { torn: true })).rejects.toThrow(/the server died/);
     },
-    60_000,
+    180_000,
   );
 });

@@ -2,8 +2,8 @@ import { test } from 'vitest';
 import { harshLife } from './harsh.ts';
 
 test.each([
-  ['memory', 100, 200],
-  ['sqlite', 500, 20],
+  ['memory', 100, 100],
+  ['sqlite', 500, 10],
 ] as const)(
   '%s, seeds from %i, %i of them: everything at once, by chance → all converge',
   async (kind, from, count) => {

@@ -8,5 +8,5 @@ test.each(seeds(12))(
   async (seed) => {
     await expect(harshLife('memory', seed)).resolves.toBeUndefined();
   },
-  60_000,
+  180_000,
 );

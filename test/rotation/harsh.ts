@@ -135,6 +135,7 @@ export async function harshLife(kind: StoreKind, seed: number): Promise<void> {
         await server.sweep();
       } else if (roll < 0.92) await campaignByChance(server, chance);
       else await orderByChance(server, device, chance);
+      await server.quiet();
       for (const one of devices) expectReachable(one);
       await expectNothingMintedInPause(server);
     }

@@ -1,11 +1,18 @@
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Caller, createMemoryStore, type Deps, readSettings, wire } from '#server';
+import {
+  type Caller,
+  createMemoryStore,
+  createRelay,
+  type Deps,
+  openRelayAccount,
+  type RelayAnswer,
+  type RelayRequest,
+} from '#server';
 import { openSqliteStore } from '../../server/adapters/sqlite/metadata-store.ts';
 import { snapshotDatabase } from '../../server/adapters/sqlite/snapshot.ts';
 import type { MetadataStore, Write } from '../../server/ports/metadata-store.ts';
-import { createAccount, operatorOf } from '../../server/usecases/account/create-account.ts';
 import { observedStore } from '../../server/usecases/metrics/observed-stores.ts';
 import { sweepOnce } from '../../server/usecases/sweep.ts';
 
@@ -26,6 +33,8 @@ export interface CrashPoint {
 export interface VirtualServer {
   /** Of the process that lives now. */
   deps(): Deps;
+  /** A request as HTTP would bring it; null where the process died of it. */
+  call(request: RelayRequest): Promise<RelayAnswer | null>;
   operator: Caller;
   nowMs(): number;
   advance(ms: number): void;
@@ -38,6 +47,8 @@ export interface VirtualServer {
   sweep(): Promise<void>;
   /** Runs something on the process; null where that died of it. */
   on<T>(act: (deps: Deps) => Promise<T>): Promise<T | null>;
+  /** Resolves when nothing is being served: a device that was switched off may have left something behind. */
+  quiet(): Promise<void>;
   /** Copies the database as it is now (sqlite only); what it returns puts the copy in its place, in a new process. */
   backup(): Promise<() => Promise<void>>;
   /** What `/metrics` would tell. */
@@ -47,6 +58,8 @@ export interface VirtualServer {
   stop(): Promise<void>;
 }
 
+/** What these tests are about is never the limit of uploads. */
+const UPLOADS_PER_WINDOW = 100_000;
 const START_MS = Date.UTC(2027, 0, 1);
 
 /**
@@ -61,13 +74,6 @@ export async function startVirtualServer(
   const path = join(folder, 'metadata.sqlite');
   const open = async (): Promise<MetadataStore> =>
     kind === 'memory' ? createMemoryStore() : openSqliteStore({ path });
-  const settings = readSettings({
-    FUSELINK_DATA: join(folder, 'data'),
-    FUSELINK_METADATA: 'memory:',
-    FUSELINK_BLOBS: 'memory:',
-    FUSELINK_UPLOADS_PER_MINUTE: '100000',
-  });
-  const wired = await wire(settings, () => {});
   let nowMs = START_MS;
   const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs - START_MS };
   let store = await open();
@@ -78,6 +84,8 @@ export async function startVirtualServer(
   let backups = 0;
   let tellOfCommit: (() => Promise<void>) | null = null;
   let point: CrashPoint | null = null;
+
+  const underWay = new Set<Promise<void>>();
 
   const living = <T>(act: () => Promise<T>): Promise<T> =>
     dead ? Promise.reject(new Crash('the process is gone')) : act();
@@ -118,9 +126,11 @@ export async function startVirtualServer(
   const chance = chances(options.seed ?? 1);
   // Ids decide in which order devices are looked at: a seed has to repeat them.
   const random = { bytes: (count: number) => Uint8Array.from({ length: count }, () => Math.floor(chance() * 256)) };
-  const deps: Deps = { ...wired.deps, clock, random, warn: () => {} };
+  const relay = createRelay({ clock, random, secret: random.bytes(32), warn: () => {} });
+  const { deps } = relay;
+  deps.settings.uploadsPerWindow = UPLOADS_PER_WINDOW;
   deps.store = observedStore(mortal, { metrics: deps.metrics, clock, events: deps.events });
-  const created = await createAccount(deps, { email: 'operator@example.com' });
+  const operator = await openRelayAccount(relay, 'operator@example.com');
 
   async function restart(): Promise<void> {
     if (kind === 'sqlite') {
@@ -131,7 +141,8 @@ export async function startVirtualServer(
   }
   const server: VirtualServer = {
     deps: () => deps,
-    operator: operatorOf(created.accountId, created.row),
+    call: (request) => server.on(() => relay.call(request)),
+    operator,
     nowMs: () => nowMs,
     advance(ms) {
       nowMs += ms;
@@ -149,6 +160,11 @@ export async function startVirtualServer(
     async on(act) {
       if (dead) await restart();
       const before = deaths;
+      let over = () => {};
+      const serving = new Promise<void>((resolve) => {
+        over = resolve;
+      });
+      underWay.add(serving);
       try {
         const answer = await act(deps);
         // A fault that the process only warned of ends it all the same; and whoever else was being served dies with it.
@@ -158,7 +174,12 @@ export async function startVirtualServer(
         return null;
       } finally {
         if (dead) await restart();
+        underWay.delete(serving);
+        over();
       }
+    },
+    async quiet() {
+      while (underWay.size > 0) await Promise.all(underWay);
     },
     metrics: () => deps.metrics.text(),
     watchCommits(tell) {
@@ -176,7 +197,6 @@ export async function startVirtualServer(
     },
     async stop() {
       await store.close();
-      await wired.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };

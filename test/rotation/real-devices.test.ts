@@ -118,7 +118,7 @@ test.each(['self', 'offer'] as const)(
     }
     expect(await alarms(device.id)).toEqual([]);
   },
-  60_000,
+  180_000,
 );
 
 test('manual: an operator issues the key, `fuselink key stage` puts it beside the old one → its use is the proof', async () => {
@@ -131,14 +131,14 @@ test('manual: an operator issues the key, `fuselink key stage` puts it beside th
   await settle(device, 2);
   expect((await lookAtRotation(kit.server.deps, operator, device.id)).active).toBe(issued.fingerprint);
   expect(await alarms(device.id)).toEqual([]);
-}, 60_000);
+}, 180_000);
 
 test('quarantined, with the recovery secret that was imported: → out of it by itself, over the same line', async () => {
   const device = await provision('in quarantine');
   await orderRotation(kit.server.deps, operator, device.id, { verb: 'quarantine', reason: 'test' });
   await settle(device, 2);
   expect(await alarms(device.id)).toEqual([]);
-}, 60_000);
+}, 180_000);
 
 test('the line: → it did break', () => {
   expect(proxy.cuts).toBeGreaterThan(10);

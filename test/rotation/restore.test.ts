@@ -70,6 +70,6 @@ describe('the whole database is brought back from a backup', () => {
         await server.stop();
       }
     },
-    60_000,
+    180_000,
   );
 });
