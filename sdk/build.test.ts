@@ -42,6 +42,8 @@ describe('build', () => {
     const outputs = built.map(({ output }) => output);
     expect(outputs.filter((output) => !PIECE.test(output)).sort()).toEqual([
       'sdk/cli/fuselink.mjs',
+      'sdk/espruino/fuselink.js',
+      'sdk/espruino/fuselink.min.js',
       'sdk/node/index.cjs',
       'sdk/node/index.mjs',
       'sdk/node/seal.mjs',

@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BuildOptions, Metafile, Plugin } from 'esbuild';
 import { build } from 'esbuild';
+<<<<<<< HEAD
 import { buildNodePackage, ENTRY } from './build-node.ts';
+=======
+import { espruinoOptions } from './espruino-build.ts';
+import { shrink } from './espruino-shrink.ts';
+>>>>>>> fee81b2 (Espruino: one module of the same core, compiled to what the interpreter runs; a static gate over it, and a realm reduced to what it has)
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -33,6 +38,8 @@ interface Target {
   output: string;
   options: BuildOptions;
   executable: boolean;
+  /** What is done to the text afterwards. */
+  finish?: (text: string) => string;
 }
 
 /** Leaves the seal library out of a bundle: it is loaded from `file`, beside it, where something is sealed or opened. */
@@ -66,6 +73,8 @@ const TARGETS: readonly Target[] = [
     },
     executable: true,
   },
+  { output: 'sdk/espruino/fuselink.js', options: espruinoOptions(false), executable: false },
+  { output: 'sdk/espruino/fuselink.min.js', options: espruinoOptions(true), executable: false, finish: shrink },
 ];
 
 /** `sdk/node/api.ts` has no imports of its own, so it is the package's types; what is not a type is declared here. */
@@ -98,7 +107,7 @@ export interface Built {
   entryBytes?: number;
 }
 
-/** Build the Node client, its types and the command line into `outputFolder`; each file appears whole or not at all. */
+/** Build the Node client, its types, the command line and the module for Espruino into `outputFolder`; each file appears whole or not at all. */
 export async function buildSdk(outputFolder: string): Promise<Built[]> {
   await mkdir(outputFolder, { recursive: true });
   const beside = await mkdtemp(join(outputFolder, '.sdk-'));
@@ -111,6 +120,7 @@ export async function buildSdk(outputFolder: string): Promise<Built[]> {
       const outfile = join(beside, target.output);
       const { metafile } = await build({ ...shared, ...target.options, outfile });
       if (metafile === undefined) throw new Error('esbuild gave no metafile');
+      if (target.finish !== undefined) await writeFile(outfile, target.finish(await readFile(outfile, 'utf8')));
       if (target.executable) await chmod(outfile, 0o755);
       built.push({ output: target.output, bytes: (await readFile(outfile)).length, metafile });
     }

@@ -29,12 +29,11 @@ export const SIGNATURE_SKEW_SECONDS = 300;
 
 /** The start of both header fields: the signature's label. */
 export const SIGNATURE_START = 'fl=';
+export const SIGNATURE_START_CHARS = 3;
 /** What every request's signature covers, before the fields it covers by name. */
 export const REQUEST_COVERS = ['@method', '@path', '@query', 'content-digest'];
-/** The request's own signature as a component of the answer's: binds the answer to this request and no other. */
-export const REQUEST_SIGNATURE = '"signature";req;key="fl"';
-/** How the components of every answer's signature begin. */
-export const ANSWER_COVERS_START = SIGNATURE_START + '(' + REQUEST_SIGNATURE + ' "@status" "content-digest"';
+/** How every answer's components begin: the first is the request's own signature, which binds the answer to it alone. */
+export const ANSWER_COVERS_START = 'fl=("signature";req;key="fl" "@status" "content-digest"';
 
 /** Fields a request means something by: where one is sent, the signature must cover it. */
 export const SIGNED_REQUEST_HEADERS = [

@@ -160,7 +160,7 @@ describe('security battery', () => {
       const request = device.sign(asWanted(route));
       const answer = await device.send(request);
       expect(device.vouchedFor(request, answer)).toBe(true);
-      expect(answer.headers.get('fuselink-nonce')).toMatch(/^[\w-]{44}$/);
+      expect(answer.headers.get('fuselink-nonce')).toMatch(/^\d{10}\.[\w-]{39}$/);
       if (route.signed !== true) expect(answer.status).toBe(403);
       const again = await device.send(request);
       if (route.signed === true) expect(codeOf(route, again)).toBe('nonce_used');

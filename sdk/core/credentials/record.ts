@@ -20,6 +20,9 @@ import { apiKey } from './key.ts';
  */
 export const SLOT_BYTES = 60;
 const CRC_AT = 56;
+/** Magic and version as the first word holds them, and one form in it. */
+const HEAD = 0x014c46;
+const FORM_UNIT = 0x1000000;
 
 /** The base fingerprint of a key that was provisioned, not rotated to. */
 export const NO_BASE = '0000000000000000';
@@ -36,10 +39,7 @@ export interface SlotRecord {
 /** The 60 bytes of a record. Fingerprints are 16 hex characters, the key 32 bytes: checked where they are made. */
 export function encodeSlot(record: SlotRecord): Uint8Array {
   const bytes = new Uint8Array(SLOT_BYTES);
-  bytes[0] = 0x46;
-  bytes[1] = 0x4c;
-  bytes[2] = 1;
-  bytes[3] = record.key.form;
+  writeU32le(bytes, 0, HEAD + record.key.form * FORM_UNIT);
   writeU32le(bytes, 4, record.generation);
   bytes.set(fromHex(record.base) as Uint8Array, 8);
   bytes.set(fromHex(record.fingerprint) as Uint8Array, 16);
@@ -50,8 +50,8 @@ export function encodeSlot(record: SlotRecord): Uint8Array {
 
 /** The record, or null for anything that is not exactly one: wrong length, magic, version, form or checksum. */
 export function decodeSlot(bytes: Uint8Array): SlotRecord | null {
-  const form = bytes[3] as number;
-  if (bytes.length !== SLOT_BYTES || bytes[0] !== 0x46 || bytes[1] !== 0x4c || bytes[2] !== 1) return null;
+  if (bytes.length !== SLOT_BYTES) return null;
+  const form = (readU32le(bytes, 0) - HEAD) / FORM_UNIT;
   if (form !== 1 && form !== 2) return null;
   if (crc32(bytes, 0, CRC_AT, 0) !== readU32le(bytes, CRC_AT)) return null;
   return {

@@ -2,12 +2,11 @@ import { KEY_BYTES } from '#sdk/protocol';
 import { equalBytes } from '../bytes/index.ts';
 import { NVS_INVALID_LENGTH, NVS_INVALID_STATE, NVS_NOT_FOUND, nvsError } from './errors.ts';
 import type { FlashPages } from './flash-pages.ts';
-import { readPage, writePage } from './flash-pages.ts';
 import type { ApiKey, Sha256 } from './key.ts';
 import { fingerprintOf } from './key.ts';
 import type { Nvs } from './nvs.ts';
 import type { SlotRecord } from './record.ts';
-import { decodeSlot, encodeSlot, NO_BASE } from './record.ts';
+import { decodeSlot, encodeSlot, NO_BASE, SLOT_BYTES } from './record.ts';
 
 export const CREDENTIAL_NAMESPACE = 'fuselink';
 export const SLOT_NAMES = ['slot0', 'slot1'];
@@ -73,14 +72,18 @@ export interface SlotStore {
   write(slot: number, blob: Uint8Array): void;
 }
 
-/** The slots in the first two of some flash pages: `flashNvs` without names, limits and handles. */
+/**
+ * The slots in the first two of some flash pages, a record at the start of each and nothing else: it has a checksum of its
+ * own, so a small device does without the one of `flashNvs`.
+ */
 export function flashSlotStore(flash: FlashPages): SlotStore {
   return {
     read: function (slot) {
-      return readPage(flash, slot);
+      return flash.read(slot * flash.pageBytes, SLOT_BYTES);
     },
     write: function (slot, blob) {
-      writePage(flash, slot, blob);
+      flash.erase(slot);
+      flash.program(slot * flash.pageBytes, blob);
     },
   };
 }
@@ -104,63 +107,83 @@ export function nvsSlotStore(nvs: Nvs): SlotStore {
   };
 }
 
+/** Two slots with no rule but one: what was written is read back. */
+export interface RawSlots {
+  /** Both slots as the medium has them now; null is a slot that is not exactly one valid record. */
+  pair(): (SlotRecord | null)[];
+  /** Returns when the record is durable; throws NVS_INVALID_STATE where it does not read back. */
+  put(slot: number, record: SlotRecord): void;
+}
+
+/** The slots of a store as records. A write that changes nothing is left out. */
+export function rawSlots(store: SlotStore): RawSlots {
+  const holds = function (slot: number, bytes: Uint8Array): boolean {
+    const blob = store.read(slot);
+    return !!blob && equalBytes(blob, bytes);
+  };
+  return {
+    pair: function () {
+      return [0, 1].map((slot) => {
+        const blob = store.read(slot);
+        return blob && decodeSlot(blob);
+      });
+    },
+    put: function (slot, record) {
+      const bytes = encodeSlot(record);
+      if (holds(slot, bytes)) return;
+      store.write(slot, bytes);
+      if (!holds(slot, bytes))
+        throw nvsError(NVS_INVALID_STATE, 'slot ' + slot + ' does not read back as it was written');
+    },
+  };
+}
+
+/**
+ * Writes a record into the slot that does not hold the key of this fingerprint: beside it, never over it. Without a record
+ * the key's own is copied there. False when no valid slot holds that key; then nothing is done.
+ */
+export function putBeside(slots: RawSlots, fingerprint: string, record: SlotRecord | null): boolean {
+  const pair = slots.pair();
+  const at = pair[0] && pair[0].fingerprint === fingerprint ? 0 : 1;
+  const kept = pair[at];
+  if (!kept || kept.fingerprint !== fingerprint) return false;
+  slots.put(1 - at, record || kept);
+  return true;
+}
+
 /** The two slots over any store. The key bytes enter no message. */
 export function slotsOver(store: SlotStore, sha256: Sha256): SlotWriter {
-  const readSlot = function (slot: number): SlotRecord | null {
-    const blob = store.read(slot);
-    return blob && decodeSlot(blob);
-  };
-  const write = function (slot: number, record: SlotRecord): void {
-    const bytes = encodeSlot(record);
-    const before = store.read(slot);
-    if (before && equalBytes(before, bytes)) return;
-    store.write(slot, bytes);
-    const after = store.read(slot);
-    if (!after || !equalBytes(after, bytes)) {
-      throw nvsError(NVS_INVALID_STATE, 'slot ' + slot + ' does not read back as it was written');
-    }
-  };
+  const raw = rawSlots(store);
   const make = function (key: ApiKey, generation: number, base: string): SlotRecord {
-    if (key.bytes().length !== KEY_BYTES) {
-      throw nvsError(NVS_INVALID_LENGTH, 'a key is 32 bytes, this one is ' + key.bytes().length);
-    }
+    const length = key.bytes().length;
+    if (length !== KEY_BYTES) throw nvsError(NVS_INVALID_LENGTH, 'a key is 32 bytes, this one is ' + length);
     return { generation: generation, base: base, fingerprint: fingerprintOf(sha256, key), key: key };
   };
 
   return {
-    pair: function () {
-      return [readSlot(0), readSlot(1)];
-    },
+    pair: raw.pair,
     provision: function (key, generation) {
       const record = make(key, generation, NO_BASE);
-      write(0, record);
-      write(1, record);
+      raw.put(0, record);
+      raw.put(1, record);
       return record;
     },
     stage: function (key, generation, base) {
       const record = make(key, generation, base);
-      const first = readSlot(0);
-      const second = readSlot(1);
-      const firstIsBase = first && first.fingerprint === base;
-      const kept = firstIsBase ? first : second;
+      const pair = raw.pair();
+      const at = pair[0] && pair[0].fingerprint === base ? 0 : 1;
+      const kept = pair[at];
+      const other = pair[1 - at];
       if (!kept || kept.fingerprint !== base) return 'base_unknown';
-      const other = firstIsBase ? second : first;
       if (record.fingerprint === base || generation <= kept.generation) return 'stale';
       // An equal generation would overwrite a candidate that may have been proven meanwhile; a cut in that write loses it.
       const repeat = other && other.fingerprint === record.fingerprint && other.generation === generation;
       if (other && generation <= other.generation && !repeat) return 'stale';
-      write(firstIsBase ? 1 : 0, record);
+      raw.put(1 - at, record);
       return 'staged';
     },
     settle: function (fingerprint) {
-      for (let slot = 0; slot < 2; slot++) {
-        const record = readSlot(slot);
-        if (record && record.fingerprint === fingerprint) {
-          write(1 - slot, record);
-          return true;
-        }
-      }
-      return false;
+      return putBeside(raw, fingerprint, null);
     },
   };
 }

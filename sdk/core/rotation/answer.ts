@@ -1,8 +1,8 @@
 import type { RotationEvent } from './types.ts';
 
-/** What the agent reads in any answer of the server to this device. Absent parts are null. */
-export interface RotationAnswer {
-  /** HTTP status; 0 where none came (timeout, refused connection). */
+/** How a request to the server ended, as far as it says something about a key. */
+export interface RequestOutcome {
+  /** HTTP status; 0 where no answer came (timeout, refused connection). */
   status: number;
   /** `code` of the problem body. */
   code: string | null;
@@ -15,40 +15,43 @@ export interface RotationAnswer {
   /** `commit`: an upload or status report; `register`: a registration, whose key is `registeredFingerprint`. */
   request: 'commit' | 'register' | 'other';
   registeredFingerprint: string | null;
+}
+
+/** What the agent reads in any answer of the server to this device. Absent parts are null. */
+export interface RotationAnswer extends RequestOutcome {
   /** What the server tells of the rotation, as it stands in the answer: `settled`, `wanted`, `recoverable`. */
   tells: RotationEvent[];
 }
 
-const TELLABLE = ['settled', 'wanted', 'recoverable'];
-
-function unknown(answer: RotationAnswer): RotationEvent {
-  if (answer.usedFingerprint === null) return { kind: 'failed' };
-  return { kind: 'unknown', fingerprint: answer.usedFingerprint };
-}
-
-/** A 401 has three meanings, and only the authentic `key_revoked` that names a key is authority to drop that key. */
-function refusal(answer: RotationAnswer): RotationEvent {
-  if (answer.code === 'key_revoked' && answer.authentic && answer.problemFingerprint !== null) {
-    return { kind: 'revoked', fingerprint: answer.problemFingerprint };
+/**
+ * What became of a request, as the agent's event, or null where that says nothing about a key. A 401 has three meanings,
+ * and only the authentic `key_revoked` that names a key is authority to drop that key. What nobody vouches for is
+ * `failed`, or `unknown` for a 401.
+ */
+export function outcomeEvent(outcome: RequestOutcome): RotationEvent | null {
+  const used = outcome.usedFingerprint;
+  const registered = outcome.registeredFingerprint;
+  const named = outcome.problemFingerprint;
+  const status = outcome.status;
+  if (outcome.authentic && status >= 200 && status < 300) {
+    if (outcome.request === 'commit' && used) return { kind: 'accepted', fingerprint: used };
+    return outcome.request === 'register' && registered ? { kind: 'registered', fingerprint: registered } : null;
   }
-  if (answer.status === 401 && answer.code !== 'key_not_yet_valid') return unknown(answer);
-  return { kind: 'failed' };
+  if (outcome.authentic && outcome.code === 'key_revoked' && named) return { kind: 'revoked', fingerprint: named };
+  return status === 401 && outcome.code !== 'key_not_yet_valid' && used
+    ? { kind: 'unknown', fingerprint: used }
+    : { kind: 'failed' };
 }
+
+const TELLABLE = ['settled', 'wanted', 'recoverable'];
 
 /**
  * The agent's events in one answer, to be fed to `stepRotation` in this order: first what became of the request, then what
- * the server tells. What nobody vouches for says nothing about keys: it is `failed`, or `unknown` for a 401.
+ * the server tells, where somebody vouches for it.
  */
 export function rotationEventsOf(answer: RotationAnswer): RotationEvent[] {
-  const events: RotationEvent[] = [];
-  const good = answer.status >= 200 && answer.status < 300;
-  if (!good) events.push(refusal(answer));
-  else if (!answer.authentic) events.push({ kind: 'failed' });
-  else if (answer.request === 'commit' && answer.usedFingerprint !== null) {
-    events.push({ kind: 'accepted', fingerprint: answer.usedFingerprint });
-  } else if (answer.request === 'register' && answer.registeredFingerprint !== null) {
-    events.push({ kind: 'registered', fingerprint: answer.registeredFingerprint });
-  }
+  const outcome = outcomeEvent(answer);
+  const events = outcome ? [outcome] : [];
   if (!answer.authentic) return events;
   for (let i = 0; i < answer.tells.length; i++) {
     const told = answer.tells[i] as RotationEvent;

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { deviceTableMarkdown } from './describe.ts';
+import { ROTATION_ACTIONS, ROTATION_GUARDS } from './machine.ts';
 import { DEVICE_TABLE, parseDeviceRow } from './table.ts';
-import { ROTATION_ACTIONS, ROTATION_GUARDS } from './words.ts';
 
 const PHASES = ['*', 'EMPTY', 'SETTLED', 'STAGED', 'PROVING', 'PROVEN', 'LIMBO'];
 const EVENTS = [

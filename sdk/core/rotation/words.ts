@@ -10,9 +10,6 @@ export const BACK_OFF_MS_MAX = 3600000;
 /** How often a proven device asks whether it is settled; its ordinary uploads learn it sooner. */
 export const PACE_MS = 900000;
 
-type Guard = (state: RotationState, event: RotationEvent) => boolean;
-type Action = (state: RotationState, event: RotationEvent, effects: RotationEffect[]) => void;
-
 /** The fields that rows read; the row's event has them. */
 type Fields = { generation: number; base: string; fingerprint: string; source: string; recovery: boolean };
 
@@ -20,61 +17,100 @@ function read(event: RotationEvent): Fields {
   return event as unknown as Fields;
 }
 
-function holds(state: RotationState, fingerprint: string): boolean {
-  const base = state.base;
-  const candidate = state.candidate;
-  return !!((base && base.fingerprint === fingerprint) || (candidate && candidate.fingerprint === fingerprint));
-}
-
 function isStale(state: RotationState, event: RotationEvent): boolean {
   return read(event).generation <= state.highestGeneration;
 }
 
-/** The guards of the table, by name. Pure. */
-export const ROTATION_GUARDS: { [name: string]: Guard } = {
-  busy: (state) => state.writing !== null,
-  noKey: (state) => !state.base,
-  twoKeys: (state) => !!state.candidate,
-  /** The proven key was to be copied over the old one, and both still read back. */
-  kept: (state) => !!state.candidate && state.writing === copyOf(state.candidate.fingerprint),
-  /** The candidate that was being written reads back. */
-  staged: (state) => !!state.candidate && state.candidate.fingerprint === state.writing,
-  mirrored: (state) => state.mirrored,
-  torn: (state) => !state.mirrored,
-  /** The server called the base revoked. */
-  refused: (state) => state.baseRefused,
-  base: (state, event) => isNamed(state.base, event),
-  candidate: (state, event) => isNamed(state.candidate, event),
-  sameAge: (state, event) => !!state.candidate && state.candidate.generation === read(event).generation,
-  /** The wish for the candidate at hand. */
-  again: (state, event) => {
-    const candidate = state.candidate;
-    return !!candidate && candidate.generation === read(event).generation && candidate.base === read(event).base;
-  },
-  /** Not newer than everything seen since boot. */
-  stale: isStale,
-  /** Its base is in a slot. */
-  held: (state, event) => holds(state, read(event).base),
-  fresh: (state, event) => !isStale(state, event) && holds(state, read(event).base),
-  bySelf: (_state, event) => read(event).source === 'self',
-  byOffer: (_state, event) => read(event).source === 'offer',
-};
-
-function wake(effects: RotationEffect[], delayMsMax: number): void {
-  effects.push({ kind: 'wake', delayMsMax: delayMsMax });
+function isHeld(state: RotationState, event: RotationEvent): boolean {
+  const base = state.base;
+  const candidate = state.candidate;
+  const named = read(event).base;
+  return !!((base && base.fingerprint === named) || (candidate && candidate.fingerprint === named));
 }
-
-const backOff: Action = (state, _event, effects) => {
-  // 2^20 steps are past the cap; without the bound the power overflows after weeks offline.
-  const steps = state.failures > 20 ? 20 : state.failures;
-  const wide = BACK_OFF_MS_BASE * 2 ** steps;
-  state.failures = steps + 1;
-  wake(effects, wide < BACK_OFF_MS_MAX ? wide : BACK_OFF_MS_MAX);
-};
 
 /** What `writing` says of a key that is copied over the other slot: another thing than that it is staged. */
 function copyOf(fingerprint: string): string {
-  return `=${fingerprint}`;
+  return '=' + fingerprint;
+}
+
+/** The guards of the table. */
+export const GUARD_NAMES = [
+  'busy',
+  'noKey',
+  'twoKeys',
+  'kept',
+  'staged',
+  'mirrored',
+  'torn',
+  'refused',
+  'base',
+  'candidate',
+  'sameAge',
+  'again',
+  'stale',
+  'held',
+  'fresh',
+  'bySelf',
+  'byOffer',
+] as const;
+export type GuardName = (typeof GUARD_NAMES)[number];
+
+/**
+ * Whether a guard of the table holds. Pure. One function with a switch and not one for each: on Espruino every function
+ * costs half a dozen blocks of RAM, and its text none.
+ */
+export function guardHolds(name: GuardName, state: RotationState, event: RotationEvent): boolean {
+  const candidate = state.candidate;
+  switch (name) {
+    case 'busy':
+      return state.writing !== null;
+    case 'noKey':
+      return !state.base;
+    case 'twoKeys':
+      return !!candidate;
+    // The proven key was to be copied over the old one, and both still read back.
+    case 'kept':
+      return !!candidate && state.writing === copyOf(candidate.fingerprint);
+    // The candidate that was being written reads back.
+    case 'staged':
+      return !!candidate && candidate.fingerprint === state.writing;
+    case 'mirrored':
+      return state.mirrored;
+    case 'torn':
+      return !state.mirrored;
+    // The server called the base revoked.
+    case 'refused':
+      return state.baseRefused;
+    case 'base':
+      return isNamed(state.base, event);
+    case 'candidate':
+      return isNamed(candidate, event);
+    case 'sameAge':
+      return !!candidate && candidate.generation === read(event).generation;
+    // The wish for the candidate at hand.
+    case 'again':
+      return !!candidate && candidate.generation === read(event).generation && candidate.base === read(event).base;
+    // Not newer than everything seen since boot.
+    case 'stale':
+      return isStale(state, event);
+    // Its base is in a slot.
+    case 'held':
+      return isHeld(state, event);
+    case 'fresh':
+      return !isStale(state, event) && isHeld(state, event);
+    case 'bySelf':
+      return read(event).source === 'self';
+    case 'byOffer':
+      return read(event).source === 'offer';
+  }
+}
+
+function backOff(state: RotationState, effects: RotationEffect[]): void {
+  // 2^10 steps are past the cap; without the bound the shift overflows after weeks offline.
+  const steps = state.failures > 10 ? 10 : state.failures;
+  const wide = BACK_OFF_MS_BASE << steps;
+  state.failures = steps + 1;
+  effects.push({ kind: 'wake', delayMsMax: wide < BACK_OFF_MS_MAX ? wide : BACK_OFF_MS_MAX });
 }
 
 /** Goes on with this key alone, and copies it over the other slot. */
@@ -97,53 +133,93 @@ function register(state: RotationState, by: SlotKey | null, effects: RotationEff
   });
 }
 
-const backToBase: Action = (state, _event, effects) => copyOver(state, state.base, effects);
+/** The actions of the table. */
+export const ACTION_NAMES = [
+  'wake',
+  'pace',
+  'backOff',
+  'stage',
+  'mint',
+  'ask',
+  'register',
+  'recover',
+  'report',
+  'alternate',
+  'refuse',
+  'useCandidate',
+  'trust',
+  'mirror',
+  'dropCandidate',
+  'dropBase',
+] as const;
+export type ActionName = (typeof ACTION_NAMES)[number];
 
-/** The actions of the table, by name. Each changes `state`, a copy that the step owns, and adds effects. */
-export const ROTATION_ACTIONS: { [name: string]: Action } = {
-  wake: (_state, _event, effects) => wake(effects, WAKE_MS_MAX),
-  pace: (_state, _event, effects) => wake(effects, PACE_MS),
-  backOff: backOff,
-  stage: (state, event, effects) => {
-    const said = read(event);
-    const record = { generation: said.generation, base: said.base, fingerprint: said.fingerprint };
-    // A newer generation on the candidate says that the base is done with: what it refused no longer matters.
-    if (state.candidate && state.candidate.fingerprint === record.base) state.baseRefused = false;
-    state.writing = record.fingerprint;
-    effects.push({ kind: 'stage', record: record });
-  },
-  mint: (state, event, effects) => {
-    state.recovery = event.kind !== 'wanted' || event.recovery;
-    effects.push({ kind: 'mint', generation: read(event).generation, base: read(event).base });
-  },
-  ask: (_state, event, effects) => {
-    effects.push({ kind: 'ask', generation: read(event).generation, by: read(event).base });
-  },
-  register: (state, event, effects) => {
-    if (event.kind === 'wanted') state.recovery = event.recovery;
-    register(state, state.baseRefused ? null : state.base, effects);
-  },
-  recover: (state, _event, effects) => register(state, null, effects),
-  report: (state, _event, effects) => {
-    const generation = candidateOrBase(state).generation;
-    effects.push({ kind: 'report', by: keyToSend(state).fingerprint, phase: state.phase, generation: generation });
-  },
-  alternate: (state, event, effects) => {
-    const skipBase = state.baseRefused && state.phase !== 'LIMBO';
-    state.turn = state.candidate && (skipBase || state.turn === 'base') ? 'candidate' : 'base';
-    backOff(state, event, effects);
-  },
-  refuse: (state) => {
-    state.baseRefused = true;
-    if (state.candidate) state.turn = 'candidate';
-  },
-  useCandidate: (state) => {
-    state.turn = 'candidate';
-  },
-  trust: (state) => {
-    state.baseRefused = false;
-  },
-  mirror: backToBase,
-  dropCandidate: backToBase,
-  dropBase: (state, _event, effects) => copyOver(state, state.candidate, effects),
-};
+/** Does what an action of the table says: changes `state`, a copy that the step owns, and adds effects. */
+export function act(name: ActionName, state: RotationState, event: RotationEvent, effects: RotationEffect[]): void {
+  const said = read(event);
+  switch (name) {
+    case 'wake':
+      effects.push({ kind: 'wake', delayMsMax: WAKE_MS_MAX });
+      break;
+    case 'pace':
+      effects.push({ kind: 'wake', delayMsMax: PACE_MS });
+      break;
+    case 'backOff':
+      backOff(state, effects);
+      break;
+    case 'stage':
+      // A newer generation on the candidate says that the base is done with: what it refused no longer matters.
+      if (state.candidate && state.candidate.fingerprint === said.base) state.baseRefused = false;
+      state.writing = said.fingerprint;
+      effects.push({
+        kind: 'stage',
+        record: { generation: said.generation, base: said.base, fingerprint: said.fingerprint },
+      });
+      break;
+    case 'mint':
+      state.recovery = event.kind !== 'wanted' || event.recovery;
+      effects.push({ kind: 'mint', generation: said.generation, base: said.base });
+      break;
+    case 'ask':
+      effects.push({ kind: 'ask', generation: said.generation, by: said.base });
+      break;
+    case 'register':
+      if (event.kind === 'wanted') state.recovery = event.recovery;
+      register(state, state.baseRefused ? null : state.base, effects);
+      break;
+    case 'recover':
+      register(state, null, effects);
+      break;
+    case 'report':
+      effects.push({
+        kind: 'report',
+        by: keyToSend(state).fingerprint,
+        phase: state.phase,
+        generation: candidateOrBase(state).generation,
+      });
+      break;
+    case 'alternate': {
+      const skipBase = state.baseRefused && state.phase !== 'LIMBO';
+      state.turn = state.candidate && (skipBase || state.turn === 'base') ? 'candidate' : 'base';
+      backOff(state, effects);
+      break;
+    }
+    case 'refuse':
+      state.baseRefused = true;
+      if (state.candidate) state.turn = 'candidate';
+      break;
+    case 'useCandidate':
+      state.turn = 'candidate';
+      break;
+    case 'trust':
+      state.baseRefused = false;
+      break;
+    case 'mirror':
+    case 'dropCandidate':
+      copyOver(state, state.base, effects);
+      break;
+    case 'dropBase':
+      copyOver(state, state.candidate, effects);
+      break;
+  }
+}

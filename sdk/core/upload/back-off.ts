@@ -9,9 +9,8 @@ export interface BackOffRules {
  * `attempt` counts from 0; `random` is in [0, 1).
  */
 export function fullJitterMs(attempt: number, random: number, rules: BackOffRules): number {
-  // Doubled no further than the cap, so that weeks offline do not overflow.
-  let wide = rules.msBase;
-  for (let i = 0; i < attempt && wide < rules.msMax; i++) wide *= 2;
-  const ceiling = wide < rules.msMax ? wide : rules.msMax;
-  return ceiling <= rules.msMin ? rules.msMin : Math.round(rules.msMin + random * (ceiling - rules.msMin));
+  // 2^10 steps are past every cap, so that weeks offline do not overflow.
+  const wide = rules.msBase * (1 << Math.min(attempt, 10));
+  const ceiling = Math.max(Math.min(wide, rules.msMax), rules.msMin);
+  return Math.round(rules.msMin + random * (ceiling - rules.msMin));
 }

@@ -6,14 +6,16 @@ import type { Deps } from '../deps.ts';
 /*
  * A nonce says by itself whom it was given to and until when, so that none is kept before it is used:
  *
- *   version[1] ‖ expiry, seconds, u32[4] ‖ random[12] ‖ MAC[16]
+ *   expiry in seconds, decimal "." base64url(version[1] ‖ random[12] ‖ MAC[16])
  *
- * MAC: first 16 bytes of HMAC-SHA-256(keyring key `version` for PURPOSE, keyid ‖ the 17 bytes before).
+ * MAC: first 16 bytes of HMAC-SHA-256(keyring key `version` for PURPOSE, keyid " " expiry "." ‖ version ‖ random). The
+ * expiry is for devices to read: a number that rises from boot to boot, where there is neither a clock nor a count.
  */
 const PURPOSE = 'signed request nonce';
 const RANDOM_BYTES = 12;
-const HEAD_BYTES = 5 + RANDOM_BYTES;
+const HEAD_BYTES = 1 + RANDOM_BYTES;
 const MAC_BYTES = 16;
+const FORM = /^(\d{1,10})\.([\w-]{39})$/;
 /** A used nonce is remembered this much longer than it could be used, for nodes whose clocks differ. */
 export const NONCE_MEMORY_MS = 3_600_000;
 /** Rows one sweep forgets at most, in one commit. */
@@ -23,15 +25,12 @@ type NonceDeps = Pick<Deps, 'keyring' | 'random' | 'clock' | 'crypto'>;
 
 /** A nonce for one use by the key that `keyId` names. */
 export function newNonce(deps: NonceDeps, keyId: string): string {
-  const head = new Uint8Array(HEAD_BYTES);
-  const view = new DataView(head.buffer);
-  view.setUint8(0, deps.keyring.current);
-  view.setUint32(1, Math.ceil(deps.clock.nowMs() / 1000) + NONCE_SECONDS);
-  head.set(deps.random.bytes(RANDOM_BYTES), 5);
-  const nonce = new Uint8Array(HEAD_BYTES + MAC_BYTES);
-  nonce.set(head);
-  nonce.set(macOf(deps, keyId, head), HEAD_BYTES);
-  return toBase64url(nonce);
+  const expiry = String(Math.ceil(deps.clock.nowMs() / 1000) + NONCE_SECONDS);
+  const bytes = new Uint8Array(HEAD_BYTES + MAC_BYTES);
+  bytes[0] = deps.keyring.current;
+  bytes.set(deps.random.bytes(RANDOM_BYTES), 1);
+  bytes.set(macOf(deps, { keyId, expiry, head: bytes.subarray(0, HEAD_BYTES) }), HEAD_BYTES);
+  return `${expiry}.${toBase64url(bytes)}`;
 }
 
 export type NonceVerdict =
@@ -41,19 +40,17 @@ export type NonceVerdict =
 /** Whether this server gave the nonce to this key, and recently; whether it was used only the store can say. */
 export function judgeNonce(deps: NonceDeps, keyId: string, nonce: string): NonceVerdict {
   if (nonce === '') return { ok: false, code: 'nonce_missing' };
-  const bytes = fromBase64url(nonce);
-  if (bytes === null || bytes.length !== HEAD_BYTES + MAC_BYTES || !deps.keyring.versions.includes(bytes[0] ?? 0)) {
-    return { ok: false, code: 'nonce_unknown' };
-  }
-  const head = bytes.subarray(0, HEAD_BYTES);
-  if (!deps.crypto.equal(bytes.subarray(HEAD_BYTES), macOf(deps, keyId, head)))
-    return { ok: false, code: 'nonce_unknown' };
-  const expiresAtMs = 1000 * new DataView(bytes.buffer, bytes.byteOffset).getUint32(1);
+  const [, expiry = '', rest = ''] = FORM.exec(nonce) ?? [];
+  const bytes = fromBase64url(rest);
+  if (bytes === null || !deps.keyring.versions.includes(bytes[0] ?? 0)) return { ok: false, code: 'nonce_unknown' };
+  const mac = macOf(deps, { keyId, expiry, head: bytes.subarray(0, HEAD_BYTES) });
+  if (!deps.crypto.equal(bytes.subarray(HEAD_BYTES), mac)) return { ok: false, code: 'nonce_unknown' };
+  const expiresAtMs = 1000 * Number(expiry);
   return deps.clock.nowMs() >= expiresAtMs ? { ok: false, code: 'nonce_expired' } : { ok: true, expiresAtMs };
 }
 
-function macOf(deps: NonceDeps, keyId: string, head: Uint8Array): Uint8Array {
-  return deps.keyring.mac(PURPOSE, [utf8(keyId), head], head[0]).subarray(0, MAC_BYTES);
+function macOf(deps: NonceDeps, of: { keyId: string; expiry: string; head: Uint8Array }): Uint8Array {
+  return deps.keyring.mac(PURPOSE, [utf8(`${of.keyId} ${of.expiry}.`), of.head], of.head[0]).subarray(0, MAC_BYTES);
 }
 
 /** Uses a nonce up, durably and for every node. False where it was used before. */

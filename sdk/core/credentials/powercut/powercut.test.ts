@@ -10,6 +10,7 @@ import {
   FLASH_VARIANTS,
   fileNvs,
   flashNvs,
+  flashSlotStore,
   replayCuts,
   SLOT_NAMES,
   steadyPower,
@@ -28,6 +29,19 @@ const flashSubject = (openStore: (flash: CutFlash) => Nvs, enrolled: boolean): C
 };
 const pages = (flash: CutFlash) => flashNvs(flash, 'fuselink', SLOT_NAMES);
 
+/** What a small device has instead of names and handles: a record at the start of each page. */
+const records = (flash: CutFlash): Nvs => {
+  const store = flashSlotStore(flash);
+  const handle = {
+    get: (name: string) => store.read(SLOT_NAMES.indexOf(name)) as Uint8Array,
+    set: (name: string, blob: Uint8Array) => store.write(SLOT_NAMES.indexOf(name), blob),
+    erase: () => {},
+    commit: () => {},
+    close: () => {},
+  };
+  return { open: () => handle };
+};
+
 const fileSubject = (openStore: (files: CutFiles) => Nvs, unitBytes: number): CutSubject =>
   credentialSubject({
     medium: cutFiles(steadyPower(), unitBytes),
@@ -43,6 +57,13 @@ test('two flash pages: every cut, every pair and every triple over enrolment and
   // 2 pages of provisioning, 2 updates of 2 pages; 17 words and an erase each.
   expect(report.operations).toBe(6 * 18);
   expect(report.schedules).toBeGreaterThan(1_000_000);
+});
+
+test('two bare records in flash: every cut, every pair and every triple → a key that works', () => {
+  const report = exploreCuts(flashSubject(records, false), 3);
+  expect(report.failures).toEqual([]);
+  expect(report.operations).toBe(6 * 16);
+  expect(report.schedules).toBeGreaterThan(700_000);
 });
 
 test.each([

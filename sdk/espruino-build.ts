@@ -1,0 +1,113 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { BuildOptions, Plugin } from 'esbuild';
+import { tableModule, withShortWords } from './espruino-table.ts';
+
+const SDK = fileURLToPath(new URL('.', import.meta.url));
+
+/**
+ * Properties that only this SDK's own code speaks of. What the interpreter, the server or the caller names is not here, and
+ * is reached by quoted names where it is called alike.
+ */
+const OWN_PROPERTIES = [
+  ...['phase', 'candidate', 'mirrored', 'turn', 'baseRefused', 'recovery', 'highestGeneration', 'writing', 'failures'],
+  ...[
+    'base',
+    'generation',
+    'fingerprint',
+    'form',
+    'bytes',
+    'kind',
+    'slots',
+    'source',
+    'record',
+    'by',
+    'state',
+    'effects',
+  ],
+  ...[
+    'delayMsMax',
+    'phases',
+    'events',
+    'guards',
+    'next',
+    'actions',
+    'count',
+    'at',
+    'rows',
+    'holds',
+    'act',
+    'authentic',
+  ],
+  ...[
+    'usedFingerprint',
+    'problemFingerprint',
+    'registeredFingerprint',
+    'tells',
+    'told',
+    'pageBytes',
+    'erase',
+    'program',
+  ],
+  ...['pair', 'provision', 'stage', 'settle', 'keyId', 'query', 'put', 'status', 'code', 'said'],
+  ...['place', 'offset', 'attempts', 'done', 'request', 'source', 'msMin', 'msBase', 'msMax', 'name', 'nonce'],
+];
+
+/** Modules of the core that a small device has otherwise: natively, or written shorter. */
+const swap: Plugin = {
+  name: 'what-espruino-has',
+  setup(bundler) {
+    const native = (names: string) => () => ({ contents: `export { ${names} } from '${SDK}espruino/native.ts';` });
+    bundler.onLoad({ filter: /core\/bytes\/crc32\.ts$/ }, native('crc32'));
+    bundler.onLoad({ filter: /core\/bytes\/text\.ts$/ }, native('fromAscii, fromHex, toAscii, toHex'));
+    bundler.onLoad({ filter: /core\/bytes\/arrays\.ts$/ }, native('concatBytes, copyBytes, equalBytes'));
+    bundler.onLoad({ filter: /core\/rotation\/take\.ts$/ }, async ({ path }) => ({
+      contents: withShortWords(tableModule(await readFile(path.replace('take.ts', 'words.ts'), 'utf8')), '"'),
+      loader: 'js',
+    }));
+    bundler.onLoad({ filter: /(core\/rotation\/\w+|espruino\/(agent|fuselink))\.ts$/ }, async ({ path }) => {
+      const source = (await readFile(path, 'utf8')).replace(/^ *recovery: false,$/m, '');
+      return { contents: withShortWords(source, "'"), loader: 'ts' };
+    });
+    // Nobody reads messages on a device: the code says what it was.
+    bundler.onLoad({ filter: /core\/credentials\/slots\.ts$/ }, async ({ path }) => {
+      const source = await readFile(path, 'utf8');
+      return { contents: source.replace(/throw nvsError\((\w+), [^;]*;/g, 'throw $1;'), loader: 'ts' };
+    });
+    // Nothing in a module that is not asked for matters to the others.
+    bundler.onResolve({ filter: /^[.#]/ }, async ({ path, resolveDir, kind, importer, pluginData }) => {
+      if (pluginData === swap) return undefined;
+      const resolved = await bundler.resolve(path, { resolveDir, kind, importer, pluginData: swap });
+      return { ...resolved, sideEffects: false };
+    });
+  },
+};
+
+/** One CommonJS module of what the interpreter can run; esbuild itself refuses most of what it cannot. */
+export function espruinoOptions(minify: boolean): BuildOptions {
+  return {
+    entryPoints: ['sdk/espruino/fuselink.ts'],
+    format: 'esm',
+    platform: 'neutral',
+    target: 'es5',
+    supported: {
+      arrow: true,
+      'const-and-let': true,
+      class: true,
+      'template-literal': true,
+      'for-of': true,
+      'nullish-coalescing': false,
+      'optional-catch-binding': false,
+      'class-field': false,
+      'class-static-field': false,
+    },
+    minify,
+    charset: 'ascii',
+    keepNames: false,
+    legalComments: 'none',
+    banner: { js: 'var $x=exports,$r=require;' },
+    plugins: [swap],
+    ...(minify ? { mangleProps: new RegExp(`^(?:${OWN_PROPERTIES.join('|')})$`) } : {}),
+    tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
+  };
+}
