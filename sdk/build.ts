@@ -3,12 +3,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BuildOptions, Metafile, Plugin } from 'esbuild';
 import { build } from 'esbuild';
-<<<<<<< HEAD
 import { buildNodePackage, ENTRY } from './build-node.ts';
-=======
 import { espruinoOptions } from './espruino-build.ts';
 import { shrink } from './espruino-shrink.ts';
->>>>>>> fee81b2 (Espruino: one module of the same core, compiled to what the interpreter runs; a static gate over it, and a realm reduced to what it has)
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -107,7 +104,7 @@ export interface Built {
   entryBytes?: number;
 }
 
-/** Build the Node client, its types, the command line and the module for Espruino into `outputFolder`; each file appears whole or not at all. */
+/** Build the Node client, its types and the command line into `outputFolder`; each file appears whole or not at all. */
 export async function buildSdk(outputFolder: string): Promise<Built[]> {
   await mkdir(outputFolder, { recursive: true });
   const beside = await mkdtemp(join(outputFolder, '.sdk-'));

@@ -57,6 +57,8 @@ $x.connect = function (options: ConnectOptions): Client {
       (status, code, told, json) => {
         busy = false;
         const whole = next ? next.kind === 'report' : hearOfJob(random(), pump, status, code, told);
+        // Every refusal tells the wish again: a device that asked at once would ask without end.
+        if (told && next && status > 299) told['fuselink-rotation'] = '';
         hear(key, whole, status, code, told, json);
         pump();
       },
