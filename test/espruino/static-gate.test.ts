@@ -4,7 +4,7 @@ import { residentBlocks, staticGate } from './static-gate.ts';
 
 /** What the module may weigh in flash, and what it aims at. */
 const BYTES_GOAL = 8192;
-const BYTES_MAX = 9000;
+const BYTES_MAX = 9216;
 /** What it may take of RAM when it is loaded, and what it aims at with everything it makes at start. */
 const BLOCKS_GOAL = 400;
 const BLOCKS_MAX = 560;
