@@ -410,6 +410,35 @@ describe.skipIf(browser === null)('the dashboard in a browser', () => {
     expect(await page.getByText('5.0 GiB').count()).toBe(1);
   });
 
+  it('webhooks: one that points inside → refused in words; a good one → its secret once, tested, its messages told, removed', async () => {
+    const { deps } = kit.yard;
+    const real = deps.webhooks;
+    deps.webhooks = {
+      post: async () => ({ kind: 'answered', status: 204, retryAfterSeconds: null }),
+      refusal: (url) => real.refusal(url),
+      close: () => real.close(),
+    };
+    await open('/settings');
+    await page.getByRole('button', { name: 'Add a webhook' }).click();
+    await dialog().getByLabel('Address').fill('http://127.0.0.1:1/');
+    await dialog().getByRole('button', { name: 'Add' }).click();
+    await dialog().locator('.field-error').or(dialog().getByRole('alert')).first().waitFor();
+    await dialog().getByLabel('Address').fill('https://hooks.example.com/fuselink');
+    await dialog().getByLabel('campaign paused').check();
+    await dialog().getByRole('button', { name: 'Add' }).click();
+    await page.getByRole('region', { name: "the webhook's secret" }).waitFor();
+    expect(await axeViolations(page)).toEqual([]);
+    await page.getByRole('button', { name: 'I have saved it' }).click();
+    await page.getByRole('button', { name: /^Test https/ }).click();
+    await page.getByText('A test is on its way.').waitFor();
+    await page.getByRole('button', { name: /^Messages to/ }).click();
+    await dialog().getByText('webhook test').waitFor();
+    await dialog().getByRole('button', { name: 'Close' }).last().click();
+    await page.getByRole('button', { name: /^Remove https/ }).click();
+    await dialog().getByRole('button', { name: 'Remove' }).click();
+    await page.getByText('The webhook is gone.').waitFor();
+  });
+
   it('an auditor → sees everything and is offered nothing that changes something', async () => {
     await api('POST', '/v1/users', { email: 'looker@example.com', role: 'auditor' });
     const reset = await api('GET', '/v1/users');

@@ -14,6 +14,7 @@ import { attempt, say } from '../state/toasts.ts';
 import { Authenticator } from './settings-authenticator.tsx';
 import { People } from './settings-people.tsx';
 import { Sessions } from './settings-sessions.tsx';
+import { Webhooks } from './settings-webhooks.tsx';
 
 export function Settings() {
   return (
@@ -21,6 +22,7 @@ export function Settings() {
       <Authenticator />
       <Sessions />
       <People />
+      <Webhooks />
       <Rules />
       <Limits />
     </Page>

@@ -100,11 +100,14 @@ function tell(event: AuditAnswer | null): void {
 }
 
 const SETTLE_MS = 400;
+/** A fleet that sends without pause must not have its pages asking without pause. */
+const APART_MS = 2_000;
 const AGAIN_MS = 5_000;
 
 /**
- * Calls `refresh` a moment after an event that `concerns` it (and at a reset, when anything may have changed); while no
- * stream is to be had, every few seconds.
+ * Calls `refresh` a moment after an event that `concerns` it (and at a reset, when anything may have changed), but not
+ * more often than every two seconds, and not while nobody can see the page; while no stream is to be had, every few
+ * seconds.
  */
 export function useLive(concerns: (event: AuditAnswer) => boolean, refresh: () => void): void {
   // What a page asks for may change with every rendering; what is pending must not be lost by one.
@@ -112,19 +115,30 @@ export function useLive(concerns: (event: AuditAnswer) => boolean, refresh: () =
   latest.current = { concerns, refresh };
   useEffect(() => {
     let pending: ReturnType<typeof setTimeout> | undefined;
+    let lastMs = 0;
+    let stale = false;
+    const run = () => {
+      pending = undefined;
+      stale = document.hidden;
+      if (stale) return;
+      lastMs = performance.now();
+      latest.current.refresh();
+    };
     const listener: Listener = (event) => {
       if (event !== null && !latest.current.concerns(event)) return;
-      pending ??= setTimeout(() => {
-        pending = undefined;
-        latest.current.refresh();
-      }, SETTLE_MS);
+      pending ??= setTimeout(run, Math.max(SETTLE_MS, lastMs + APART_MS - performance.now()));
+    };
+    const seen = () => {
+      if (stale && !document.hidden) run();
     };
     listeners.add(listener);
+    document.addEventListener('visibilitychange', seen);
     const fallback = setInterval(() => {
-      if (streamState.value !== 'live') latest.current.refresh();
+      if (streamState.value !== 'live' && !document.hidden) latest.current.refresh();
     }, AGAIN_MS);
     return () => {
       listeners.delete(listener);
+      document.removeEventListener('visibilitychange', seen);
       clearTimeout(pending);
       clearInterval(fallback);
     };
