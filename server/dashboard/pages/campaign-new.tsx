@@ -8,6 +8,7 @@ import { SelectField, TextField } from '../parts/field.tsx';
 import { Page } from '../parts/page.tsx';
 import { CAMPAIGN_FORM, type CampaignForm, campaignBody } from '../state/campaign-form.ts';
 import { go, href, place } from '../state/route.ts';
+import { useSubmission } from '../state/submission.ts';
 
 const SOURCES = [
   ['self', 'The device (recommended)'],
@@ -26,25 +27,16 @@ export function CampaignNew() {
     ...CAMPAIGN_FORM,
     firmware: place.value.query.get('firmware') ?? '',
   });
-  const [busy, setBusy] = useState(false);
-  const [failed, setFailed] = useState<unknown>(null);
   const text = (name: keyof CampaignForm, field: string) => ({
     value: form[name],
     onInput: (value: string) => setForm((before) => ({ ...before, [name]: value })),
     error: fieldError(failed, field),
   });
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    setBusy(true);
-    setFailed(null);
-    try {
-      const campaign = await createCampaign(campaignBody(form));
-      go(href('campaigns', campaign.id), { replace: true });
-    } catch (error) {
-      setFailed(error);
-      setBusy(false);
-    }
-  };
+  const submission = useSubmission(async () => {
+    const campaign = await createCampaign(campaignBody(form));
+    go(href('campaigns', campaign.id), { replace: true });
+  });
+  const { busy, failed, submit } = submission;
   return (
     <Page title="New campaign" crumb={<a href={href('campaigns')}>Campaigns</a>}>
       <form class="stack" onSubmit={submit}>

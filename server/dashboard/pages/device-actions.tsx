@@ -5,8 +5,9 @@ import * as api from '../api/fleet.ts';
 import { fingerprintText } from '../format/numbers.ts';
 import { Button, ButtonLink } from '../parts/button.tsx';
 import { Copyable } from '../parts/copy.tsx';
-import { Confirm, Dialog } from '../parts/dialog.tsx';
+import { Confirm } from '../parts/dialog.tsx';
 import { SelectField, TextField } from '../parts/field.tsx';
+import { ShownOnce } from '../parts/form-dialog.tsx';
 import { type DeviceOrder, ordersFor } from '../state/device-orders.ts';
 import { go, href } from '../state/route.ts';
 import { say } from '../state/toasts.ts';
@@ -205,23 +206,20 @@ function OrderDialog({
 
 function Issued({ issued, name, onClose }: { issued: api.IssuedKeyAnswer; name: string; onClose: () => void }) {
   return (
-    <Dialog title={`The key for ${name}`} onClose={onClose} locked>
-      <div class="dialog-body">
-        <p class="notice warn">Shown only now. The server does not keep it.</p>
-        <h3>API key, generation {issued.generation}</h3>
-        <Copyable text={issued.key} what="the device's API key" secret />
-        {issued.recovery_secret === undefined ? null : (
-          <>
-            <h3>Recovery secret</h3>
-            <Copyable text={issued.recovery_secret} what="the recovery secret" secret />
-          </>
-        )}
-      </div>
-      <footer class="dialog-foot">
-        <Button kind="main" onClick={onClose}>
-          I have saved {issued.recovery_secret === undefined ? 'it' : 'them'}
-        </Button>
-      </footer>
-    </Dialog>
+    <ShownOnce
+      title={`The key for ${name}`}
+      warning="Shown only now. The server does not keep it."
+      saved={issued.recovery_secret === undefined ? 'I have saved it' : 'I have saved them'}
+      onClose={onClose}
+    >
+      <h3>API key, generation {issued.generation}</h3>
+      <Copyable text={issued.key} what="the device's API key" secret />
+      {issued.recovery_secret === undefined ? null : (
+        <>
+          <h3>Recovery secret</h3>
+          <Copyable text={issued.recovery_secret} what="the recovery secret" secret />
+        </>
+      )}
+    </ShownOnce>
   );
 }

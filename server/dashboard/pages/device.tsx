@@ -3,7 +3,7 @@ import type { FleetDeviceAnswer, RotationAnswer, StoryAnswer } from '#sdk/protoc
 import { wordsOf } from '../api/calls.ts';
 import * as api from '../api/fleet.ts';
 import { fingerprintText } from '../format/numbers.ts';
-import { rotationWords, transferWords } from '../format/words.ts';
+import { rotationWords } from '../format/words.ts';
 import { Badge } from '../parts/badge.tsx';
 import { Button } from '../parts/button.tsx';
 import { Card, Facts } from '../parts/card.tsx';
@@ -11,6 +11,7 @@ import { Empty } from '../parts/empty.tsx';
 import { Failure, Waiting } from '../parts/failure.tsx';
 import { Page } from '../parts/page.tsx';
 import { Time, TimeOr } from '../parts/time.tsx';
+import { TransferLines } from '../parts/transfer-lines.tsx';
 import { sendCommand } from '../state/commands.ts';
 import { useLive } from '../state/live.ts';
 import { useLoaded } from '../state/loaded.ts';
@@ -56,19 +57,7 @@ export function Device({ id }: { id: string }) {
             <p>On the device, with its API key:</p>
           </Empty>
         ) : (
-          <ul class="lines">
-            {sent.map((transfer) => (
-              <li key={transfer.id}>
-                <a class="grow" href={href('transfers', transfer.id)}>
-                  {transfer.filename}
-                </a>
-                <Badge words={transferWords(transfer)} />
-                <span class="soft">
-                  <Time at={transfer.created_at} />
-                </span>
-              </li>
-            ))}
-          </ul>
+          <TransferLines transfers={sent} />
         )}
       </Card>
     </Page>

@@ -1,14 +1,13 @@
 import { useState } from 'preact/hooks';
-import { fieldError, Refusal, wordsOf } from '../api/calls.ts';
+import { fieldError, Refusal } from '../api/calls.ts';
 import { enrolDevice } from '../api/fleet.ts';
 import { wordsList } from '../format/words-list.ts';
-import { Button } from '../parts/button.tsx';
 import { Copyable } from '../parts/copy.tsx';
-import { Dialog } from '../parts/dialog.tsx';
-import { Failure } from '../parts/failure.tsx';
 import { TextField } from '../parts/field.tsx';
+import { FormDialog, ShownOnce } from '../parts/form-dialog.tsx';
 import { sendCommand } from '../state/commands.ts';
 import { href } from '../state/route.ts';
+import { useSubmission } from '../state/submission.ts';
 
 type Enrolled = Awaited<ReturnType<typeof enrolDevice>>;
 
@@ -32,85 +31,64 @@ function Ask({ onClose, onEnrolled }: { onClose: () => void; onEnrolled: (enroll
   const [profile, setProfile] = useState('');
   const [tags, setTags] = useState('');
   const [groups, setGroups] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [failed, setFailed] = useState<unknown>(null);
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    setBusy(true);
-    setFailed(null);
-    try {
-      const named = profile.trim() === '' ? {} : { profile };
-      onEnrolled(await enrolDevice({ name, ...named, tags: wordsList(tags), groups: wordsList(groups) }));
-    } catch (error) {
-      setFailed(error);
-      setBusy(false);
-    }
-  };
+  const form = useSubmission(async () => {
+    const named = profile.trim() === '' ? {} : { profile };
+    onEnrolled(await enrolDevice({ name, ...named, tags: wordsList(tags), groups: wordsList(groups) }));
+  });
+  const { failed } = form;
   const taken = failed instanceof Refusal && failed.code === 'conflict' ? failed.message : undefined;
   return (
-    <Dialog title="Enrol a device" onClose={onClose}>
-      <form onSubmit={submit}>
-        <div class="dialog-body">
-          <TextField
-            label="Name"
-            value={name}
-            onInput={setName}
-            maxLength={100}
-            error={fieldError(failed, 'name') ?? taken}
-            hint="As people call it, e.g. boiler-7. Every device has another."
-            required
-          />
-          <TextField
-            label="Profile"
-            value={profile}
-            onInput={setProfile}
-            maxLength={100}
-            placeholder="generic"
-            hint="What kind it is: campaigns spread their first waves over profiles."
-            error={fieldError(failed, 'profile')}
-          />
-          <TextField
-            label="Tags"
-            value={tags}
-            onInput={setTags}
-            hint="With commas between them, e.g. hall 3, north"
-            error={fieldError(failed, 'tags')}
-          />
-          <TextField label="Groups" value={groups} onInput={setGroups} error={fieldError(failed, 'groups')} />
-          {failed === null || taken !== undefined ? null : <Failure text={wordsOf(failed)} />}
-        </div>
-        <footer class="dialog-foot">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button kind="main" type="submit" busy={busy}>
-            Enrol
-          </Button>
-        </footer>
-      </form>
-    </Dialog>
+    <FormDialog title="Enrol a device" action="Enrol" form={form} told={taken !== undefined} onClose={onClose}>
+      <TextField
+        label="Name"
+        value={name}
+        onInput={setName}
+        maxLength={100}
+        error={fieldError(failed, 'name') ?? taken}
+        hint="As people call it, e.g. boiler-7. Every device has another."
+        required
+      />
+      <TextField
+        label="Profile"
+        value={profile}
+        onInput={setProfile}
+        maxLength={100}
+        placeholder="generic"
+        hint="What kind it is: campaigns spread their first waves over profiles."
+        error={fieldError(failed, 'profile')}
+      />
+      <TextField
+        label="Tags"
+        value={tags}
+        onInput={setTags}
+        hint="With commas between them, e.g. hall 3, north"
+        error={fieldError(failed, 'tags')}
+      />
+      <TextField label="Groups" value={groups} onInput={setGroups} error={fieldError(failed, 'groups')} />
+    </FormDialog>
   );
 }
 
 function Shown({ enrolled, onClose }: { enrolled: Enrolled; onClose: () => void }) {
   return (
-    <Dialog title={`${enrolled.device.name} is enrolled`} onClose={onClose} locked>
-      <div class="dialog-body">
-        <p class="notice warn">Both secrets are shown only now: the server keeps digests of them.</p>
-        <h3>API key</h3>
-        <Copyable text={enrolled.api_key} what="the device's API key" secret />
-        <h3>Recovery secret</h3>
-        <p class="hint">It leads the device out of quarantine. Keep it apart from the key.</p>
-        <Copyable text={enrolled.recovery_secret} what="the recovery secret" secret />
-        <h3>Send a first file</h3>
-        <Copyable text={sendCommand(enrolled.api_key)} what="the command that sends a file" />
-      </div>
-      <footer class="dialog-foot">
+    <ShownOnce
+      title={`${enrolled.device.name} is enrolled`}
+      warning="Both secrets are shown only now: the server keeps digests of them."
+      saved="I have saved them"
+      beside={
         <a class="button plain" href={href('devices', enrolled.device_id)}>
           Look at the device
         </a>
-        <Button kind="main" onClick={onClose}>
-          I have saved them
-        </Button>
-      </footer>
-    </Dialog>
+      }
+      onClose={onClose}
+    >
+      <h3>API key</h3>
+      <Copyable text={enrolled.api_key} what="the device's API key" secret />
+      <h3>Recovery secret</h3>
+      <p class="hint">It leads the device out of quarantine. Keep it apart from the key.</p>
+      <Copyable text={enrolled.recovery_secret} what="the recovery secret" secret />
+      <h3>Send a first file</h3>
+      <Copyable text={sendCommand(enrolled.api_key)} what="the command that sends a file" />
+    </ShownOnce>
   );
 }

@@ -1,19 +1,21 @@
 import { useState } from 'preact/hooks';
-import { fieldError, wordsOf } from '../api/calls.ts';
+import { fieldError } from '../api/calls.ts';
 import * as api from '../api/firmware.ts';
 import { bytesText } from '../format/numbers.ts';
 import { Button, ButtonLink } from '../parts/button.tsx';
 import { Card } from '../parts/card.tsx';
-import { Confirm, Dialog } from '../parts/dialog.tsx';
+import { Confirm } from '../parts/dialog.tsx';
 import { Empty } from '../parts/empty.tsx';
-import { Failure, Waiting } from '../parts/failure.tsx';
 import { TextField } from '../parts/field.tsx';
+import { FormDialog } from '../parts/form-dialog.tsx';
 import { Page } from '../parts/page.tsx';
 import { Time } from '../parts/time.tsx';
+import { WhenLoaded } from '../parts/when-loaded.tsx';
 import { useLive } from '../state/live.ts';
 import { useLoaded } from '../state/loaded.ts';
 import { href } from '../state/route.ts';
 import { mayChange } from '../state/session.ts';
+import { useSubmission } from '../state/submission.ts';
 import { say } from '../state/toasts.ts';
 
 const LISTED_MAX = 100;
@@ -27,89 +29,90 @@ type Asked = { what: 'remove'; image: api.FirmwareImage } | { what: 'distrust'; 
 
 /** Signed images for devices behind gateways. They are signed where the signing key is, never here. */
 export function Firmware() {
-  const { value, error, reload } = useLoaded('firmware', look);
+  const loaded = useLoaded('firmware', look);
+  const { reload } = loaded;
   const [trusting, setTrusting] = useState(false);
   const [asked, setAsked] = useState<Asked | null>(null);
   useLive(({ action }) => action.startsWith('firmware'), reload);
   return (
     <Page title="Firmware">
-      {value === null ? (
-        error === null ? (
-          <Waiting what="the images" />
-        ) : (
-          <Failure text={wordsOf(error)} retry={reload} />
-        )
-      ) : (
-        <>
-          <Card title="Images" about="A campaign rolls an image out, in waves, to devices behind gateways.">
-            {value.images.length === 0 ? (
-              <Empty title="No images yet" command="npm run -s fuselink-server -- firmware add --help">
-                <p>An image is signed where the signing key is, and taken up by the same command, on the server:</p>
-              </Empty>
-            ) : (
-              <ul class="rows">
-                {value.images.map((image) => (
-                  <li class="row" key={image.id}>
-                    <span class="two grow">
-                      <strong>{image.release}</strong>
-                      <span class="soft">
-                        {image.name} · {bytesText(image.size)} · signed by{' '}
-                        {value.keys.find((key) => key.public_key === image.signer)?.name ?? 'a key that is not trusted'}
+      <WhenLoaded of={loaded} what="the images">
+        {(value) => (
+          <>
+            <Card title="Images" about="A campaign rolls an image out, in waves, to devices behind gateways.">
+              {value.images.length === 0 ? (
+                <Empty title="No images yet" command="npm run -s fuselink-server -- firmware add --help">
+                  <p>An image is signed where the signing key is, and taken up by the same command, on the server:</p>
+                </Empty>
+              ) : (
+                <ul class="rows">
+                  {value.images.map((image) => (
+                    <li class="row" key={image.id}>
+                      <span class="two grow">
+                        <strong>{image.release}</strong>
+                        <span class="soft">
+                          {image.name} · {bytesText(image.size)} · signed by{' '}
+                          {value.keys.find((key) => key.public_key === image.signer)?.name ??
+                            'a key that is not trusted'}
+                        </span>
                       </span>
-                    </span>
-                    <span class="soft">
-                      Added <Time at={image.created_at} />
-                    </span>
-                    {mayChange.value ? (
-                      <>
-                        <ButtonLink href={href('campaigns', 'new', { firmware: image.id })}>Roll out</ButtonLink>
+                      <span class="soft">
+                        Added <Time at={image.created_at} />
+                      </span>
+                      {mayChange.value ? (
+                        <>
+                          <ButtonLink href={href('campaigns', 'new', { firmware: image.id })}>Roll out</ButtonLink>
+                          <Button
+                            kind="danger"
+                            label={`Remove ${image.release}`}
+                            onClick={() => setAsked({ what: 'remove', image })}
+                          >
+                            Remove
+                          </Button>
+                        </>
+                      ) : null}
+                    </li>
+                  ))}
+                </ul>
+              )}
+            </Card>
+            <Card
+              title="Keys that are trusted"
+              about="Only what one of these has signed is taken up and given out."
+              actions={mayChange.value ? <Button onClick={() => setTrusting(true)}>Trust a key</Button> : undefined}
+            >
+              {value.keys.length === 0 ? (
+                <Empty
+                  title="No key is trusted yet"
+                  command="npm run -s fuselink-server -- firmware keygen signing.key"
+                >
+                  <p>Make a signing key where your releases are built, and trust its public half here:</p>
+                </Empty>
+              ) : (
+                <ul class="rows">
+                  {value.keys.map((key) => (
+                    <li class="row" key={key.public_key}>
+                      <span class="two grow">
+                        <strong>{key.name}</strong>
+                        <code class="soft">{key.public_key}</code>
+                      </span>
+                      {mayChange.value ? (
                         <Button
                           kind="danger"
-                          label={`Remove ${image.release}`}
-                          onClick={() => setAsked({ what: 'remove', image })}
+                          label={`Distrust ${key.name}`}
+                          onClick={() => setAsked({ what: 'distrust', key })}
                         >
-                          Remove
+                          Distrust
                         </Button>
-                      </>
-                    ) : null}
-                  </li>
-                ))}
-              </ul>
-            )}
-          </Card>
-          <Card
-            title="Keys that are trusted"
-            about="Only what one of these has signed is taken up and given out."
-            actions={mayChange.value ? <Button onClick={() => setTrusting(true)}>Trust a key</Button> : undefined}
-          >
-            {value.keys.length === 0 ? (
-              <Empty title="No key is trusted yet" command="npm run -s fuselink-server -- firmware keygen signing.key">
-                <p>Make a signing key where your releases are built, and trust its public half here:</p>
-              </Empty>
-            ) : (
-              <ul class="rows">
-                {value.keys.map((key) => (
-                  <li class="row" key={key.public_key}>
-                    <span class="two grow">
-                      <strong>{key.name}</strong>
-                      <code class="soft">{key.public_key}</code>
-                    </span>
-                    {mayChange.value ? (
-                      <Button
-                        kind="danger"
-                        label={`Distrust ${key.name}`}
-                        onClick={() => setAsked({ what: 'distrust', key })}
-                      >
-                        Distrust
-                      </Button>
-                    ) : null}
-                  </li>
-                ))}
-              </ul>
-            )}
-          </Card>
-        </>
-      )}
+                      ) : null}
+                    </li>
+                  ))}
+                </ul>
+              )}
+            </Card>
+          </>
+        )}
+      </WhenLoaded>
       {trusting ? <TrustDialog onClose={() => setTrusting(false)} onTrusted={reload} /> : null}
       {asked === null ? null : <Ask asked={asked} onClose={() => setAsked(null)} onDone={reload} />}
     </Page>
@@ -154,44 +157,24 @@ function Ask({ asked, onClose, onDone }: { asked: Asked; onClose: () => void; on
 function TrustDialog({ onClose, onTrusted }: { onClose: () => void; onTrusted: () => void }) {
   const [name, setName] = useState('');
   const [publicKey, setPublicKey] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [failed, setFailed] = useState<unknown>(null);
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    setBusy(true);
-    setFailed(null);
-    try {
-      await api.trustFirmwareKey({ name, public_key: publicKey.trim() });
-      say('done', 'What it signs may be rolled out from now on.');
-      onTrusted();
-      onClose();
-    } catch (error) {
-      setFailed(error);
-      setBusy(false);
-    }
-  };
+  const form = useSubmission(async () => {
+    await api.trustFirmwareKey({ name, public_key: publicKey.trim() });
+    say('done', 'What it signs may be rolled out from now on.');
+    onTrusted();
+    onClose();
+  });
+  const { failed } = form;
   return (
-    <Dialog title="Trust a key" onClose={onClose}>
-      <form onSubmit={submit}>
-        <div class="dialog-body">
-          <TextField label="Name" value={name} onInput={setName} error={fieldError(failed, 'name')} required />
-          <TextField
-            label="Public key"
-            value={publicKey}
-            onInput={setPublicKey}
-            hint="64 hex characters, as fuselink-server firmware keygen prints them"
-            error={fieldError(failed, 'public_key')}
-            required
-          />
-          {failed === null ? null : <Failure text={wordsOf(failed)} />}
-        </div>
-        <footer class="dialog-foot">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button kind="main" type="submit" busy={busy}>
-            Trust it
-          </Button>
-        </footer>
-      </form>
-    </Dialog>
+    <FormDialog title="Trust a key" action="Trust it" form={form} onClose={onClose}>
+      <TextField label="Name" value={name} onInput={setName} error={fieldError(failed, 'name')} required />
+      <TextField
+        label="Public key"
+        value={publicKey}
+        onInput={setPublicKey}
+        hint="64 hex characters, as fuselink-server firmware keygen prints them"
+        error={fieldError(failed, 'public_key')}
+        required
+      />
+    </FormDialog>
   );
 }

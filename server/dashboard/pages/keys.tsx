@@ -1,34 +1,36 @@
 import { useState } from 'preact/hooks';
 import type { KeyAnswer, KeyCreatedAnswer, Role } from '#sdk/protocol';
 import * as api from '../api/account.ts';
-import { fieldError, wordsOf } from '../api/calls.ts';
+import { fieldError } from '../api/calls.ts';
 import { rotationWords } from '../format/words.ts';
 import { Badge } from '../parts/badge.tsx';
 import { Button, ButtonLink } from '../parts/button.tsx';
 import { Card } from '../parts/card.tsx';
 import { Copyable } from '../parts/copy.tsx';
-import { Dialog } from '../parts/dialog.tsx';
 import { Empty } from '../parts/empty.tsx';
-import { Failure, Waiting } from '../parts/failure.tsx';
 import { SelectField, TextField } from '../parts/field.tsx';
+import { FormDialog, ShownOnce } from '../parts/form-dialog.tsx';
 import { Page } from '../parts/page.tsx';
 import { Time, TimeOr } from '../parts/time.tsx';
+import { WhenLoaded } from '../parts/when-loaded.tsx';
 import { sendCommand } from '../state/commands.ts';
 import { useLive } from '../state/live.ts';
 import { useLoaded } from '../state/loaded.ts';
 import { href } from '../state/route.ts';
 import { mayChange, who } from '../state/session.ts';
+import { useSubmission } from '../state/submission.ts';
 import { RevokeDialog } from './revoke-dialog.tsx';
 
 const ACTIVE_MAX = 10;
 
 /** Keys of the account: devices and gateways have their own, shown with them. */
 export function Keys() {
-  const { value, error, reload } = useLoaded('keys', () => api.listKeys({ kind: 'account' }));
+  const loaded = useLoaded('keys', () => api.listKeys({ kind: 'account' }));
+  const { reload } = loaded;
   const [creating, setCreating] = useState(false);
   const [revoking, setRevoking] = useState<KeyAnswer | null>(null);
   useLive(({ action }) => action.startsWith('key.'), reload);
-  const keys = value?.keys ?? [];
+  const keys = loaded.value?.keys ?? [];
   const active = keys.filter(({ state }) => state !== 'revoked');
   const revoked = keys.filter(({ state }) => state === 'revoked');
   return (
@@ -47,45 +49,41 @@ export function Keys() {
         ) : undefined
       }
     >
-      {value === null ? (
-        error === null ? (
-          <Waiting what="the keys" />
-        ) : (
-          <Failure text={wordsOf(error)} retry={reload} />
-        )
-      ) : (
-        <>
-          <Card
-            title={`Active, ${active.length} of ${ACTIVE_MAX}`}
-            about="A key alone sends and reads; what changes keys, people and campaigns needs a sign-in as well."
-          >
-            <ul class="rows">
-              {active.map((key) => (
-                <KeyRow key={key.id} of={key} onRevoke={mayChange.value ? () => setRevoking(key) : undefined} />
-              ))}
-            </ul>
-          </Card>
-          {revoked.length === 0 ? null : (
-            <Card title="Revoked">
+      <WhenLoaded of={loaded} what="the keys">
+        {() => (
+          <>
+            <Card
+              title={`Active, ${active.length} of ${ACTIVE_MAX}`}
+              about="A key alone sends and reads; what changes keys, people and campaigns needs a sign-in as well."
+            >
               <ul class="rows">
-                {revoked.map((key) => (
-                  <KeyRow key={key.id} of={key} onRevoke={undefined} />
+                {active.map((key) => (
+                  <KeyRow key={key.id} of={key} onRevoke={mayChange.value ? () => setRevoking(key) : undefined} />
                 ))}
               </ul>
             </Card>
-          )}
-          {active.length > 1 ? null : (
-            <Card title="Use a key">
-              <Empty title="Send a file with it" command={sendCommand('KEY')}>
-                <p>
-                  For a device, <a href={href('devices', null, { enrol: 'yes' })}>enrol it</a>: its key is its own, and
-                  can be rotated from here.
-                </p>
-              </Empty>
-            </Card>
-          )}
-        </>
-      )}
+            {revoked.length === 0 ? null : (
+              <Card title="Revoked">
+                <ul class="rows">
+                  {revoked.map((key) => (
+                    <KeyRow key={key.id} of={key} onRevoke={undefined} />
+                  ))}
+                </ul>
+              </Card>
+            )}
+            {active.length > 1 ? null : (
+              <Card title="Use a key">
+                <Empty title="Send a file with it" command={sendCommand('KEY')}>
+                  <p>
+                    For a device, <a href={href('devices', null, { enrol: 'yes' })}>enrol it</a>: its key is its own,
+                    and can be rotated from here.
+                  </p>
+                </Empty>
+              </Card>
+            )}
+          </>
+        )}
+      </WhenLoaded>
       {creating ? <CreateDialog onClose={() => setCreating(false)} onCreated={reload} /> : null}
       {revoking === null ? null : (
         <RevokeDialog
@@ -150,65 +148,41 @@ export function rolesUpTo(role: Role): (readonly [Role, string])[] {
 function CreateDialog({ onClose, onCreated }: { onClose: () => void; onCreated: () => void }) {
   const [name, setName] = useState('');
   const [role, setRole] = useState<Role>('operator');
-  const [busy, setBusy] = useState(false);
-  const [failed, setFailed] = useState<unknown>(null);
   const [created, setCreated] = useState<KeyCreatedAnswer | null>(null);
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    setBusy(true);
-    setFailed(null);
-    try {
-      setCreated(await api.createKey({ name, role }));
-      onCreated();
-    } catch (error) {
-      setFailed(error);
-      setBusy(false);
-    }
-  };
+  const form = useSubmission(async () => {
+    setCreated(await api.createKey({ name, role }));
+    onCreated();
+  });
+  const { failed } = form;
   if (created !== null) {
     return (
-      <Dialog title="Your new key" onClose={onClose} locked>
-        <div class="dialog-body">
-          <p class="notice warn">It is shown only now: the server keeps a digest, not the key.</p>
-          <Copyable text={created.key} what="the new key" secret />
-          <p class="hint">Begins with {created.prefix}; that is how you find it in the list.</p>
-        </div>
-        <footer class="dialog-foot">
-          <Button kind="main" onClick={onClose}>
-            I have saved it
-          </Button>
-        </footer>
-      </Dialog>
+      <ShownOnce
+        title="Your new key"
+        warning="It is shown only now: the server keeps a digest, not the key."
+        onClose={onClose}
+      >
+        <Copyable text={created.key} what="the new key" secret />
+        <p class="hint">Begins with {created.prefix}; that is how you find it in the list.</p>
+      </ShownOnce>
     );
   }
   return (
-    <Dialog title="Generate a key" onClose={onClose}>
-      <form onSubmit={submit}>
-        <div class="dialog-body">
-          <TextField
-            label="Name"
-            value={name}
-            onInput={setName}
-            maxLength={100}
-            hint="What it is for, e.g. nightly export"
-            error={fieldError(failed, 'name')}
-            required
-          />
-          <SelectField
-            label="Role"
-            value={role}
-            options={rolesUpTo(who.value?.role ?? 'auditor')}
-            onChange={(value) => setRole(value as Role)}
-          />
-          {failed === null ? null : <Failure text={wordsOf(failed)} />}
-        </div>
-        <footer class="dialog-foot">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button kind="main" type="submit" busy={busy}>
-            Generate
-          </Button>
-        </footer>
-      </form>
-    </Dialog>
+    <FormDialog title="Generate a key" action="Generate" form={form} onClose={onClose}>
+      <TextField
+        label="Name"
+        value={name}
+        onInput={setName}
+        maxLength={100}
+        hint="What it is for, e.g. nightly export"
+        error={fieldError(failed, 'name')}
+        required
+      />
+      <SelectField
+        label="Role"
+        value={role}
+        options={rolesUpTo(who.value?.role ?? 'auditor')}
+        onChange={(value) => setRole(value as Role)}
+      />
+    </FormDialog>
   );
 }

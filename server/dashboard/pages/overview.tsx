@@ -1,16 +1,15 @@
 import type { ComponentChildren } from 'preact';
-import { wordsOf } from '../api/calls.ts';
 import { listCampaigns, listDevices, listTransfers } from '../api/fleet.ts';
 import { countText, numberText } from '../format/numbers.ts';
-import { campaignWords, hasEnded, transferWords } from '../format/words.ts';
+import { campaignWords, hasEnded } from '../format/words.ts';
 import { Badge } from '../parts/badge.tsx';
 import { ButtonLink } from '../parts/button.tsx';
 import { Card } from '../parts/card.tsx';
 import { Empty } from '../parts/empty.tsx';
 import { EventLine } from '../parts/event-line.tsx';
-import { Failure, Waiting } from '../parts/failure.tsx';
 import { Page } from '../parts/page.tsx';
-import { Time } from '../parts/time.tsx';
+import { TransferLines } from '../parts/transfer-lines.tsx';
+import { WhenLoaded } from '../parts/when-loaded.tsx';
 import { enrolCommand, sendCommand } from '../state/commands.ts';
 import { heard, useLive } from '../state/live.ts';
 import { useLoaded } from '../state/loaded.ts';
@@ -42,87 +41,74 @@ async function look() {
 }
 
 export function Overview() {
-  const { value, error, reload } = useLoaded('overview', look);
+  const loaded = useLoaded('overview', look);
+  const { reload } = loaded;
   useLive(() => true, reload);
   return (
     <Page title="Overview">
-      {value === null ? (
-        error === null ? (
-          <Waiting what="the overview" />
-        ) : (
-          <Failure text={wordsOf(error)} retry={reload} />
-        )
-      ) : value.devices === 0 && value.recent.length === 0 ? (
-        <FirstSteps />
-      ) : (
-        <>
-          <div class="tiles">
-            <Tile name="Devices" href={href('devices')}>
-              {numberText(value.devices)}
-            </Tile>
-            <Tile
-              name="Need attention"
-              href={href('devices', null, { state: worst(value.trouble) })}
-              tone={anyTrouble(value.trouble) ? 'bad' : 'good'}
-            >
-              {troubleText(value.trouble)}
-            </Tile>
-            <Tile name="Waiting to be read" href={href('transfers', null, { state: 'ready' })}>
-              {value.ready.more ? `over ${numberText(value.ready.count)}` : numberText(value.ready.count)}
-            </Tile>
-            <Tile name="Campaigns running" href={href('campaigns')}>
-              {numberText(value.running.length)}
-            </Tile>
-          </div>
-          <div class="columns">
-            <Card title="Campaigns" actions={<a href={href('campaigns')}>All campaigns</a>}>
-              {value.running.length === 0 ? (
-                <p class="soft">None is running.</p>
-              ) : (
-                <ul class="lines">
-                  {value.running.map((campaign) => (
-                    <li key={campaign.id}>
-                      <a href={href('campaigns', campaign.id)}>{campaign.name}</a>
-                      <Badge words={campaignWords(campaign.state)} />
-                      <span class="soft">{countText(campaign.progress.done, 'device')} done</span>
-                    </li>
-                  ))}
-                </ul>
-              )}
-            </Card>
-            <Card title="Latest transfers" actions={<a href={href('transfers')}>All transfers</a>}>
-              {value.recent.length === 0 ? (
-                <p class="soft">None yet.</p>
-              ) : (
-                <ul class="lines">
-                  {value.recent.map((transfer) => (
-                    <li key={transfer.id}>
-                      <a class="grow" href={href('transfers', transfer.id)}>
-                        {transfer.filename}
-                      </a>
-                      <Badge words={transferWords(transfer)} />
-                      <span class="soft">
-                        <Time at={transfer.created_at} />
-                      </span>
-                    </li>
-                  ))}
-                </ul>
-              )}
-            </Card>
-          </div>
-          <Card title="Latest events" actions={<a href={href('events')}>All events</a>}>
-            {heard.value.length === 0 ? (
-              <p class="soft">None yet. What happens shows up here by itself.</p>
-            ) : (
-              <ul class="lines">
-                {heard.value.slice(0, 8).map((event) => (
-                  <EventLine key={event.seq} event={event} />
-                ))}
-              </ul>
-            )}
-          </Card>
-        </>
-      )}
+      <WhenLoaded of={loaded} what="the overview">
+        {(value) =>
+          value.devices === 0 && value.recent.length === 0 ? (
+            <FirstSteps />
+          ) : (
+            <>
+              <div class="tiles">
+                <Tile name="Devices" href={href('devices')}>
+                  {numberText(value.devices)}
+                </Tile>
+                <Tile
+                  name="Need attention"
+                  href={href('devices', null, { state: worst(value.trouble) })}
+                  tone={anyTrouble(value.trouble) ? 'bad' : 'good'}
+                >
+                  {troubleText(value.trouble)}
+                </Tile>
+                <Tile name="Waiting to be read" href={href('transfers', null, { state: 'ready' })}>
+                  {value.ready.more ? `over ${numberText(value.ready.count)}` : numberText(value.ready.count)}
+                </Tile>
+                <Tile name="Campaigns running" href={href('campaigns')}>
+                  {numberText(value.running.length)}
+                </Tile>
+              </div>
+              <div class="columns">
+                <Card title="Campaigns" actions={<a href={href('campaigns')}>All campaigns</a>}>
+                  {value.running.length === 0 ? (
+                    <p class="soft">None is running.</p>
+                  ) : (
+                    <ul class="lines">
+                      {value.running.map((campaign) => (
+                        <li key={campaign.id}>
+                          <a href={href('campaigns', campaign.id)}>{campaign.name}</a>
+                          <Badge words={campaignWords(campaign.state)} />
+                          <span class="soft">{countText(campaign.progress.done, 'device')} done</span>
+                        </li>
+                      ))}
+                    </ul>
+                  )}
+                </Card>
+                <Card title="Latest transfers" actions={<a href={href('transfers')}>All transfers</a>}>
+                  {value.recent.length === 0 ? (
+                    <p class="soft">None yet.</p>
+                  ) : (
+                    <TransferLines transfers={value.recent} />
+                  )}
+                </Card>
+              </div>
+              <Card title="Latest events" actions={<a href={href('events')}>All events</a>}>
+                {heard.value.length === 0 ? (
+                  <p class="soft">None yet. What happens shows up here by itself.</p>
+                ) : (
+                  <ul class="lines">
+                    {heard.value.slice(0, 8).map((event) => (
+                      <EventLine key={event.seq} event={event} />
+                    ))}
+                  </ul>
+                )}
+              </Card>
+            </>
+          )
+        }
+      </WhenLoaded>
     </Page>
   );
 }

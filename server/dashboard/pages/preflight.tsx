@@ -1,26 +1,19 @@
 import type { CampaignAnswer, CampaignPreflight } from '#sdk/protocol';
-import { wordsOf } from '../api/calls.ts';
 import { preflightCampaign } from '../api/fleet.ts';
 import { countText, numberText } from '../format/numbers.ts';
 import { durationText } from '../format/time.ts';
 import { Card, Facts } from '../parts/card.tsx';
-import { Failure, Waiting } from '../parts/failure.tsx';
+import { WhenLoaded } from '../parts/when-loaded.tsx';
 import { useLoaded } from '../state/loaded.ts';
 
 /** What the campaign would do, before it does it. */
 export function Preflight({ campaign }: { campaign: CampaignAnswer }) {
-  const { value, error, reload } = useLoaded(`preflight ${campaign.id}`, () => preflightCampaign(campaign.id));
+  const loaded = useLoaded(`preflight ${campaign.id}`, () => preflightCampaign(campaign.id));
   return (
     <Card title="What it would do" about="Counted now; it is counted again when it starts.">
-      {value === null ? (
-        error === null ? (
-          <Waiting what="the preflight" />
-        ) : (
-          <Failure text={wordsOf(error)} retry={reload} />
-        )
-      ) : (
-        <Found found={value} />
-      )}
+      <WhenLoaded of={loaded} what="the preflight">
+        {(value) => <Found found={value} />}
+      </WhenLoaded>
     </Card>
   );
 }

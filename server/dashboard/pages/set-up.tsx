@@ -10,6 +10,7 @@ import { Mark } from '../parts/mark.tsx';
 import { go, href } from '../state/route.ts';
 import { enter } from '../state/session.ts';
 import { readSetUpLink, type SetUpLink } from '../state/set-up.ts';
+import { useSubmission } from '../state/submission.ts';
 import { say } from '../state/toasts.ts';
 
 interface Made {
@@ -53,27 +54,18 @@ export function SetUp() {
 
 function FirstAccount({ secret, onMade }: { secret: string; onMade: (made: Made) => void }) {
   const [email, setEmail] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [failed, setFailed] = useState<unknown>(null);
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    setBusy(true);
-    setFailed(null);
-    try {
-      const made = await api.createFirstAccount({ email, setup_secret: secret });
-      onMade({
-        email: made.email,
-        apiKey: made.api_key,
-        newKey: true,
-        totpUri: made.totp_uri,
-        qrSvg: made.totp_qr_svg,
-        recoveryCodes: made.recovery_codes,
-      });
-    } catch (error) {
-      setFailed(error);
-      setBusy(false);
-    }
-  };
+  const form = useSubmission(async () => {
+    const made = await api.createFirstAccount({ email, setup_secret: secret });
+    onMade({
+      email: made.email,
+      apiKey: made.api_key,
+      newKey: true,
+      totpUri: made.totp_uri,
+      qrSvg: made.totp_qr_svg,
+      recoveryCodes: made.recovery_codes,
+    });
+  });
+  const { busy, failed, submit } = form;
   return (
     <form onSubmit={submit}>
       <h1>Welcome</h1>
@@ -103,28 +95,19 @@ function Identify({ link, onMade }: { link: Exclude<SetUpLink, { kind: 'first' }
   const [email, setEmail] = useState(link.kind === 'person' ? link.email : '');
   const [apiKey, setApiKey] = useState('');
   const [secret, setSecret] = useState(link.kind === 'person' ? link.secret : '');
-  const [busy, setBusy] = useState(false);
-  const [failed, setFailed] = useState<unknown>(null);
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    setBusy(true);
-    setFailed(null);
-    try {
-      const key = apiKey.trim();
-      const made = await api.enrolAuthenticator({ email, api_key: key, setup_secret: secret });
-      onMade({
-        email,
-        apiKey: key,
-        newKey: false,
-        totpUri: made.totp_uri,
-        qrSvg: made.totp_qr_svg,
-        recoveryCodes: made.recovery_codes,
-      });
-    } catch (error) {
-      setFailed(error);
-      setBusy(false);
-    }
-  };
+  const form = useSubmission(async () => {
+    const key = apiKey.trim();
+    const made = await api.enrolAuthenticator({ email, api_key: key, setup_secret: secret });
+    onMade({
+      email,
+      apiKey: key,
+      newKey: false,
+      totpUri: made.totp_uri,
+      qrSvg: made.totp_qr_svg,
+      recoveryCodes: made.recovery_codes,
+    });
+  });
+  const { busy, failed, submit } = form;
   return (
     <form onSubmit={submit}>
       <h1>Set up your authenticator</h1>

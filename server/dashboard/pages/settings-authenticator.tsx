@@ -1,12 +1,12 @@
 import { useState } from 'preact/hooks';
 import * as api from '../api/account.ts';
-import { wordsOf } from '../api/calls.ts';
 import { AuthenticatorSteps, RecoveryCodes } from '../parts/authenticator.tsx';
 import { Button } from '../parts/button.tsx';
 import { Card } from '../parts/card.tsx';
 import { Dialog } from '../parts/dialog.tsx';
-import { Failure } from '../parts/failure.tsx';
 import { TextField } from '../parts/field.tsx';
+import { FormBody } from '../parts/form-dialog.tsx';
+import { useSubmission } from '../state/submission.ts';
 import { say } from '../state/toasts.ts';
 
 type Doing = 'replace' | 'codes' | null;
@@ -38,42 +38,25 @@ function CodeForm({
   onClose: () => void;
 }) {
   const [code, setCode] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [failed, setFailed] = useState<unknown>(null);
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    setBusy(true);
-    setFailed(null);
-    try {
+  const form = useSubmission(
+    async () => {
       await onCode(code);
-    } catch (error) {
-      setFailed(error);
-      setCode('');
-      setBusy(false);
-    }
-  };
+    },
+    () => setCode(''),
+  );
   return (
-    <form onSubmit={submit}>
-      <div class="dialog-body">
-        <p>{text}</p>
-        <TextField
-          label="Code of your present authenticator"
-          value={code}
-          onInput={setCode}
-          inputMode="numeric"
-          autocomplete="one-time-code"
-          hint="A code counts once: take the next one if you signed in just now."
-          required
-        />
-        {failed === null ? null : <Failure text={wordsOf(failed)} />}
-      </div>
-      <footer class="dialog-foot">
-        <Button onClick={onClose}>Cancel</Button>
-        <Button kind="main" type="submit" busy={busy}>
-          {action}
-        </Button>
-      </footer>
-    </form>
+    <FormBody action={action} form={form} onClose={onClose}>
+      <p>{text}</p>
+      <TextField
+        label="Code of your present authenticator"
+        value={code}
+        onInput={setCode}
+        inputMode="numeric"
+        autocomplete="one-time-code"
+        hint="A code counts once: take the next one if you signed in just now."
+        required
+      />
+    </FormBody>
   );
 }
 

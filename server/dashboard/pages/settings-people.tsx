@@ -1,18 +1,20 @@
 import { useState } from 'preact/hooks';
 import type { Role, UserAnswer } from '#sdk/protocol';
 import * as api from '../api/account.ts';
-import { fieldError, wordsOf } from '../api/calls.ts';
+import { fieldError } from '../api/calls.ts';
 import { Button } from '../parts/button.tsx';
 import { Card } from '../parts/card.tsx';
 import { Copyable } from '../parts/copy.tsx';
 import { Confirm, Dialog } from '../parts/dialog.tsx';
-import { Failure, Waiting } from '../parts/failure.tsx';
 import { SelectField, TextField } from '../parts/field.tsx';
+import { FormDialog } from '../parts/form-dialog.tsx';
 import { TimeOr } from '../parts/time.tsx';
+import { WhenLoaded } from '../parts/when-loaded.tsx';
 import { useLoaded } from '../state/loaded.ts';
 import { href } from '../state/route.ts';
 import { isOwner, who } from '../state/session.ts';
 import { setUpLinkFor } from '../state/set-up.ts';
+import { useSubmission } from '../state/submission.ts';
 import { attempt, say } from '../state/toasts.ts';
 import { rolesUpTo } from './keys.tsx';
 
@@ -20,7 +22,8 @@ type Asked = { what: 'remove' | 'reset'; user: UserAnswer };
 
 /** Who signs in to the account, and as what. */
 export function People() {
-  const { value, error, reload } = useLoaded('people', api.listUsers);
+  const loaded = useLoaded('people', api.listUsers);
+  const { reload } = loaded;
   const [adding, setAdding] = useState(false);
   const [asked, setAsked] = useState<Asked | null>(null);
   const [link, setLink] = useState<{ email: string; setup_secret: string } | null>(null);
@@ -34,24 +37,20 @@ export function People() {
       about={isOwner.value ? undefined : 'Owners add people and change their roles.'}
       actions={isOwner.value ? <Button onClick={() => setAdding(true)}>Add a person</Button> : undefined}
     >
-      {value === null ? (
-        error === null ? (
-          <Waiting what="the people" />
-        ) : (
-          <Failure text={wordsOf(error)} retry={reload} />
-        )
-      ) : (
-        <ul class="rows">
-          {value.users.map((user) => (
-            <Person
-              key={user.id}
-              user={user}
-              onRole={(role) => void change(user, role)}
-              onAsk={(what) => setAsked({ what, user })}
-            />
-          ))}
-        </ul>
-      )}
+      <WhenLoaded of={loaded} what="the people">
+        {(value) => (
+          <ul class="rows">
+            {value.users.map((user) => (
+              <Person
+                key={user.id}
+                user={user}
+                onRole={(role) => void change(user, role)}
+                onAsk={(what) => setAsked({ what, user })}
+              />
+            ))}
+          </ul>
+        )}
+      </WhenLoaded>
       {adding ? (
         <AddDialog
           onClose={() => setAdding(false)}
@@ -164,47 +163,27 @@ function AddDialog({
 }) {
   const [email, setEmail] = useState('');
   const [role, setRole] = useState<Role>('operator');
-  const [busy, setBusy] = useState(false);
-  const [failed, setFailed] = useState<unknown>(null);
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    setBusy(true);
-    setFailed(null);
-    try {
-      onAdded(await api.addUser({ email, role }));
-    } catch (error) {
-      setFailed(error);
-      setBusy(false);
-    }
-  };
+  const form = useSubmission(async () => {
+    onAdded(await api.addUser({ email, role }));
+  });
+  const { failed } = form;
   return (
-    <Dialog title="Add a person" onClose={onClose}>
-      <form onSubmit={submit}>
-        <div class="dialog-body">
-          <TextField
-            label="E-mail"
-            type="email"
-            value={email}
-            onInput={setEmail}
-            error={fieldError(failed, 'email')}
-            required
-          />
-          <SelectField
-            label="Role"
-            value={role}
-            options={rolesUpTo('owner')}
-            onChange={(value) => setRole(value as Role)}
-          />
-          {failed === null ? null : <Failure text={wordsOf(failed)} />}
-        </div>
-        <footer class="dialog-foot">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button kind="main" type="submit" busy={busy}>
-            Add
-          </Button>
-        </footer>
-      </form>
-    </Dialog>
+    <FormDialog title="Add a person" action="Add" form={form} onClose={onClose}>
+      <TextField
+        label="E-mail"
+        type="email"
+        value={email}
+        onInput={setEmail}
+        error={fieldError(failed, 'email')}
+        required
+      />
+      <SelectField
+        label="Role"
+        value={role}
+        options={rolesUpTo('owner')}
+        onChange={(value) => setRole(value as Role)}
+      />
+    </FormDialog>
   );
 }
 

@@ -1,9 +1,8 @@
 import { endSession, listSessions } from '../api/account.ts';
-import { wordsOf } from '../api/calls.ts';
 import { Button } from '../parts/button.tsx';
 import { Card } from '../parts/card.tsx';
-import { Failure, Waiting } from '../parts/failure.tsx';
 import { Time } from '../parts/time.tsx';
+import { WhenLoaded } from '../parts/when-loaded.tsx';
 import { useLive } from '../state/live.ts';
 import { useLoaded } from '../state/loaded.ts';
 import { isOwner, leave } from '../state/session.ts';
@@ -11,12 +10,16 @@ import { attempt } from '../state/toasts.ts';
 
 /** Who is signed in now, and a way to end it. */
 export function Sessions() {
-  const { value, error, reload } = useLoaded('sessions', listSessions);
+  const loaded = useLoaded('sessions', listSessions);
+  const { reload } = loaded;
   useLive(({ action }) => action.startsWith('sign_in.'), reload);
   const end = async (id: string, current: boolean) => {
-    if (current) await attempt(() => leave(), 'You are signed out.');
-    else if ((await attempt(() => endSession(id), 'The session is ended.')) !== null) reload();
-    else reload();
+    if (current) {
+      await attempt(() => leave(), 'You are signed out.');
+      return;
+    }
+    await attempt(() => endSession(id), 'The session is ended.');
+    reload();
   };
   return (
     <Card
@@ -28,41 +31,37 @@ export function Sessions() {
         </Button>
       }
     >
-      {value === null ? (
-        error === null ? (
-          <Waiting what="the sessions" />
-        ) : (
-          <Failure text={wordsOf(error)} retry={reload} />
-        )
-      ) : (
-        <ul class="rows">
-          {value.sessions.map((session) => (
-            <li class="row" key={session.id}>
-              <span class="two grow">
-                <strong>{session.email}</strong>
-                <span class="soft">
-                  from {session.from}
-                  {session.current ? ' · this one' : ''}
+      <WhenLoaded of={loaded} what="the sessions">
+        {(value) => (
+          <ul class="rows">
+            {value.sessions.map((session) => (
+              <li class="row" key={session.id}>
+                <span class="two grow">
+                  <strong>{session.email}</strong>
+                  <span class="soft">
+                    from {session.from}
+                    {session.current ? ' · this one' : ''}
+                  </span>
                 </span>
-              </span>
-              <span class="two">
-                <span>
-                  Since <Time at={session.created_at} />
+                <span class="two">
+                  <span>
+                    Since <Time at={session.created_at} />
+                  </span>
+                  <span class="soft">
+                    Ends <Time at={session.expires_at} />
+                  </span>
                 </span>
-                <span class="soft">
-                  Ends <Time at={session.expires_at} />
-                </span>
-              </span>
-              <Button
-                onClick={() => void end(session.id, session.current)}
-                label={`End the session of ${session.email}, from ${session.from}`}
-              >
-                End
-              </Button>
-            </li>
-          ))}
-        </ul>
-      )}
+                <Button
+                  onClick={() => void end(session.id, session.current)}
+                  label={`End the session of ${session.email}, from ${session.from}`}
+                >
+                  End
+                </Button>
+              </li>
+            ))}
+          </ul>
+        )}
+      </WhenLoaded>
     </Card>
   );
 }

@@ -1,13 +1,12 @@
 import { useState } from 'preact/hooks';
 import * as api from '../api/account.ts';
-import { wordsOf } from '../api/calls.ts';
 import { bytesText, countText, numberText } from '../format/numbers.ts';
 import { durationText } from '../format/time.ts';
 import { Card, Facts } from '../parts/card.tsx';
 import { Confirm } from '../parts/dialog.tsx';
-import { Failure, Waiting } from '../parts/failure.tsx';
 import { Switch } from '../parts/field.tsx';
 import { Page } from '../parts/page.tsx';
+import { WhenLoaded } from '../parts/when-loaded.tsx';
 import { useLoaded } from '../state/loaded.ts';
 import { isOwner } from '../state/session.ts';
 import { attempt, say } from '../state/toasts.ts';
@@ -64,29 +63,25 @@ function Rules() {
   };
   return (
     <Card title="Rules of the account" about={isOwner.value ? undefined : 'Owners change these.'}>
-      {account.value === null ? (
-        account.error === null ? (
-          <Waiting what="the rules" />
-        ) : (
-          <Failure text={wordsOf(account.error)} retry={account.reload} />
-        )
-      ) : (
-        SWITCHES.map((one) => (
-          <Switch
-            key={one.name}
-            label={one.label}
-            hint={one.hint}
-            on={account.value?.[one.name] === true}
-            disabled={!isOwner.value}
-            onChange={(on) => {
-              if (on && one.warn !== undefined) {
-                setAsking(one);
-                account.reload();
-              } else void set(one.name, on);
-            }}
-          />
-        ))
-      )}
+      <WhenLoaded of={account} what="the rules">
+        {(rules) =>
+          SWITCHES.map((one) => (
+            <Switch
+              key={one.name}
+              label={one.label}
+              hint={one.hint}
+              on={rules[one.name]}
+              disabled={!isOwner.value}
+              onChange={(on) => {
+                if (on && one.warn !== undefined) {
+                  setAsking(one);
+                  account.reload();
+                } else void set(one.name, on);
+              }}
+            />
+          ))
+        }
+      </WhenLoaded>
       {asking === null ? null : (
         <Confirm
           title={`${asking.label}?`}
@@ -105,37 +100,33 @@ function Rules() {
 }
 
 function Limits() {
-  const { value, error, reload } = useLoaded('limits', api.getLimits);
+  const loaded = useLoaded('limits', api.getLimits);
   return (
     <Card title="Limits" about="Set by the operator of the server, with FUSELINK_* in its environment.">
-      {value === null ? (
-        error === null ? (
-          <Waiting what="the limits" />
-        ) : (
-          <Failure text={wordsOf(error)} retry={reload} />
-        )
-      ) : (
-        <Facts
-          facts={[
-            [
-              'Uploads of a device',
-              `${numberText(value.uploads)} in ${countText(value.upload_window_seconds, 'second')}`,
-            ],
-            ['At the same moment', countText(value.uploads_in_flight, 'upload')],
-            ['Status reports of a device', `${numberText(value.status_reports)} a minute`],
-            ['Largest file', bytesText(value.file_bytes_max)],
-            [
-              'Life of a link',
-              `${durationText(value.ttl_seconds_min * 1000)} to ${durationText(value.ttl_seconds_max * 1000)}, ${durationText(value.ttl_seconds_default * 1000)} unless it is said`,
-            ],
-            ['Active account keys', `${numberText(value.account_keys_max)} at most`],
-            ['People', `${numberText(value.account_users_max)} at most`],
-            ['A sign-in lasts', durationText(value.session_seconds * 1000)],
-            ['Stored at once', value.quota_bytes === null ? 'no quota' : bytesText(value.quota_bytes)],
-            ['Version of the server', value.version],
-          ]}
-        />
-      )}
+      <WhenLoaded of={loaded} what="the limits">
+        {(value) => (
+          <Facts
+            facts={[
+              [
+                'Uploads of a device',
+                `${numberText(value.uploads)} in ${countText(value.upload_window_seconds, 'second')}`,
+              ],
+              ['At the same moment', countText(value.uploads_in_flight, 'upload')],
+              ['Status reports of a device', `${numberText(value.status_reports)} a minute`],
+              ['Largest file', bytesText(value.file_bytes_max)],
+              [
+                'Life of a link',
+                `${durationText(value.ttl_seconds_min * 1000)} to ${durationText(value.ttl_seconds_max * 1000)}, ${durationText(value.ttl_seconds_default * 1000)} unless it is said`,
+              ],
+              ['Active account keys', `${numberText(value.account_keys_max)} at most`],
+              ['People', `${numberText(value.account_users_max)} at most`],
+              ['A sign-in lasts', durationText(value.session_seconds * 1000)],
+              ['Stored at once', value.quota_bytes === null ? 'no quota' : bytesText(value.quota_bytes)],
+              ['Version of the server', value.version],
+            ]}
+          />
+        )}
+      </WhenLoaded>
     </Card>
   );
 }

@@ -6,6 +6,7 @@ import { TextField } from '../parts/field.tsx';
 import { Mark } from '../parts/mark.tsx';
 import { href } from '../state/route.ts';
 import { endedBecause, enter } from '../state/session.ts';
+import { useSubmission } from '../state/submission.ts';
 import { say } from '../state/toasts.ts';
 
 const CODES_FEW = 3;
@@ -16,25 +17,18 @@ export function SignIn() {
   const [apiKey, setApiKey] = useState('');
   const [code, setCode] = useState('');
   const [recovery, setRecovery] = useState(false);
-  const [busy, setBusy] = useState(false);
-  const [failed, setFailed] = useState<unknown>(null);
 
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    setBusy(true);
-    setFailed(null);
-    try {
+  const form = useSubmission(
+    async () => {
       const factor = recovery ? { recovery_code: code } : { totp: code };
       const { recoveryCodesLeft } = await enter({ email, api_key: apiKey.trim(), ...factor });
       if (recovery || recoveryCodesLeft <= CODES_FEW) {
         say('done', `${recoveryCodesLeft} recovery codes are left. Settings makes new ones.`);
       }
-    } catch (error) {
-      setFailed(error);
-      setCode('');
-      setBusy(false);
-    }
-  };
+    },
+    () => setCode(''),
+  );
+  const { busy, failed, submit } = form;
 
   return (
     <main class="alone">

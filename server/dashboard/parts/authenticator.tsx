@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { wordsOf } from '../api/calls.ts';
+import { useSubmission } from '../state/submission.ts';
 import { Button } from './button.tsx';
 import { Copyable } from './copy.tsx';
 import { Failure } from './failure.tsx';
@@ -22,20 +23,13 @@ export function AuthenticatorSteps({
 }) {
   const [saved, setSaved] = useState(recoveryCodes === undefined);
   const [code, setCode] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [failed, setFailed] = useState<unknown>(null);
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    setBusy(true);
-    setFailed(null);
-    try {
+  const form = useSubmission(
+    async () => {
       await onVerify(code);
-    } catch (error) {
-      setFailed(error);
-      setCode('');
-      setBusy(false);
-    }
-  };
+    },
+    () => setCode(''),
+  );
+  const { busy, failed, submit } = form;
   return (
     <form onSubmit={submit}>
       <h2>Scan this with your authenticator</h2>
