@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { addModelVerb } from './model/command.ts';
+import { addPowercutVerb } from './powercut/command.ts';
 import { addSwarmVerb } from './swarm/command.ts';
 
 /** The verbs of `fuselink-sim`, in the order of its help. A new engine adds its own line. */
-const VERBS = [addModelVerb, addSwarmVerb];
+const VERBS = [addModelVerb, addPowercutVerb, addSwarmVerb];
 
 /** What the exit codes mean; `--help` prints it. */
 const EXIT_CODES = `
@@ -37,6 +38,8 @@ export async function main(args: readonly string[], output: Output): Promise<num
     return exitCode;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
+    // Commander has said what is wrong with a line; what an engine refuses it has not.
+    if (!error.code.startsWith('commander.')) output.err(`error: ${error.message}\n`);
     return error.exitCode === 0 ? 0 : 2;
   }
 }

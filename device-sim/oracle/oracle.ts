@@ -48,6 +48,7 @@ export class Oracle {
     seen.registeredAt = this.now();
     seen.firstCommitAt = seen.registeredAt;
     seen.generation = generation;
+    watch.inHand = true;
   }
 
   /** An operator has made a key by hand: pending from now on. */
@@ -191,6 +192,8 @@ export class Oracle {
     const now = [readSlotBytes(blobs[0] ?? null), readSlotBytes(blobs[1] ?? null)];
     watch.slots = now;
     if (watch.inHand) {
+      // Once: a cut while the key was put on it is seen at the next boot.
+      watch.inHand = false;
       for (const slot of now) watch.highestGeneration = Math.max(watch.highestGeneration, slot?.generation ?? -1);
       return;
     }

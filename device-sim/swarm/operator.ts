@@ -115,9 +115,7 @@ export class Operator {
       const { oracle } = this.#world;
       const identity = { deviceId: member.id, recoverySecret: String(secret) };
       oracle.provisioned(number, String(key), Number(generation));
-      oracle.watch(number).inHand = true;
       device.provision(String(key), Number(generation), identity);
-      oracle.watch(number).inHand = false;
     });
   }
 

@@ -137,12 +137,10 @@ export class World {
       const { device_id: id, api_key: key, recovery_secret: secret } = answer.json;
       const identity = { deviceId: String(id), recoverySecret: String(secret) };
       const device = this.bear({ ...this.#traits(number, name), identity });
-      this.oracle.provisioned(number, String(key), 1);
-      this.oracle.watch(number).inHand = true;
-      device.provision(String(key), 1);
-      this.oracle.watch(number).inHand = false;
       const member: Member = { device, id: String(id), clone: false, supplied: true };
       this.members[number] = member;
+      this.oracle.provisioned(number, String(key), 1);
+      device.provision(String(key), 1);
       answered(member);
     });
   }
