@@ -348,7 +348,8 @@ export class Oracle {
     for (const slot of now) {
       if (slot === null || before.some((one) => one?.fingerprint === slot.fingerprint)) continue;
       this.#invariants.checked('I9');
-      if (slot.generation <= watch.highestGeneration && !watch.excuses.has('rot')) {
+      const excused = watch.excuses.has('rot') || watch.excuses.has('cloned');
+      if (slot.generation <= watch.highestGeneration && !excused) {
         const what = `generation ${slot.generation} was staged after ${watch.highestGeneration}`;
         if (!watch.keys.get(slot.fingerprint)?.registeredAt) this.#invariants.broken('I9', device, what);
       }

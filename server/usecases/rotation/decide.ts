@@ -74,6 +74,12 @@ export async function decideRotation(
   const outcome = transition(record.rotation, command, nowMs);
   const moved = outcome.kind === 'moved' || outcome.keys.length > 0;
   const keys = moved ? await livingKeys(deps, record.device_id) : [];
+  // Row and keys are two reads: where somebody moved both in between, what was read belongs to no moment, and the
+  // assertions below would take that for a bug. A write that cannot hold makes the caller read again.
+  if (moved && !(await stillIs(deps, loaded))) {
+    const { device_id: key, version } = record;
+    return { outcome, record, writes: [{ kind: 'expect', table: 'rotations', key, version }], minted: false };
+  }
   if (moved) assertInvariants(deps, { record, keys, command, outcome, paused: context.paused === true });
 
   const alarms = outcome.alarms.filter((alarm) => nowMs - (record.alarmed_at[alarm] ?? 0) >= ALARM_EVERY_MS);
@@ -102,6 +108,11 @@ export async function decideRotation(
     writes.push(newsWrite(record.campaign_id, record.device_id, next.version));
   }
   return { outcome, record: next, writes, minted: outcome.kind === 'moved' && next.state === 'MINTED' };
+}
+
+async function stillIs(deps: Deps, { record, stored }: LoadedRotation): Promise<boolean> {
+  const now = await deps.store.get('rotations', { device_id: record.device_id });
+  return (now?.version ?? 0) === (stored ? record.version : 0);
 }
 
 /** When the device was first heard since it was asked: under a key of its own, and not under one that is done with. */
