@@ -128,6 +128,20 @@ onEachInterpreter('uploads to a server that does wrong', (open) => {
     expect(relay.finished().length).toBe(1);
   });
 
+  test('a Location on another host, and a server behind a path → key and bytes go to the server alone', async () => {
+    instead('POST', (response) => response.writeHead(201, { Location: 'http://127.0.0.1:1/v1/uploads/x' }).end());
+    instead('PATCH', (response) => problem(response, 410, { code: 'upload_gone', detail: 'x' }));
+    expect((await send('large')).size).toBe(LARGE_BYTES);
+    expect(relay.requests.slice(0, 2)).toEqual(['POST /v1/uploads', 'PATCH /v1/uploads/:secret']);
+    await connect(`${relay.url}/behind/`);
+    const places = ['/behind/v1/uploads/x', 'https://elsewhere/behind/v1/uploads/x', '/v1/uploads/x'];
+    expect(await value(`[client.path_of(place) for place in ${literal(places)}]`)).toEqual(
+      places.map(() => '/v1/uploads/x'),
+    );
+    expect((await send('b"abc", give_up_seconds=0')).code).not.toBe('source_unreadable');
+    expect(relay.requests.at(-1)).toBe('POST /behind/v1/upload');
+  });
+
   test('an Idempotency-Key: device, boot, sequence and 128 random bits, another one for every upload', async () => {
     await connect(relay.url, 'device="pump 7"');
     await send('b"a"');

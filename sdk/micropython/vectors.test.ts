@@ -21,6 +21,9 @@ interface Field {
   name: string;
   value: string;
 }
+/** From source; as .mpy a third less. More than this leaves an ESP32 without PSRAM no room for TLS. */
+const HEAP_KB_MAX = 112;
+
 const SIGNED = json('../../test/conformance/vectors/signed-requests.json') as {
   key: string;
   device_id: string;
@@ -52,7 +55,7 @@ const WRAPS = json('../../test/conformance/vectors/key-wrap.json') as {
   unwrap: { name: string; wrapping_key: string; wrapped: string; key: string | null }[];
 };
 
-onEachInterpreter('the bytes and rules of the other clients', (open) => {
+onEachInterpreter('the bytes and rules of the other clients', (open, micro) => {
   let python: Interpreter;
   const value = async (expression: string) => JSON.parse(await python.run(`print(testkit.show(${expression}))`));
 
@@ -223,5 +226,15 @@ onEachInterpreter('the bytes and rules of the other clients', (open) => {
       expect(ms).toBeGreaterThanOrEqual(100);
       expect(ms).toBeLessThanOrEqual(Math.min(120_000, 1000 * 2 ** Math.floor(index / 3)));
     }
+  });
+
+  test.runIf(micro)('heap of a board that the module holds → within its budget, and what the page says', (context) => {
+    context.skip(python.heapBytes === undefined, 'measured where the board is 32-bit');
+    const kilobytes = Math.round((python.heapBytes ?? 0) / 1024);
+    console.info(`fuselink.py from source: ${kilobytes} KB of heap`);
+    expect(kilobytes).toBeLessThanOrEqual(HEAP_KB_MAX);
+    const page = readFileSync(join(import.meta.dirname, '../profiles/esp32-micropython.md'), 'utf8');
+    const said = Number(/and (\d+) KB from source/.exec(page)?.[1]);
+    expect(Math.abs(said - kilobytes)).toBeLessThanOrEqual(5);
   });
 });

@@ -41,4 +41,7 @@ parentPort.on('message', (code) => {
     parentPort.postMessage({ printed: printed.join('\n'), error: String(error.message ?? error) });
   }
 });
-parentPort.postMessage({ ready: true });
+board.runPython(
+  'import gc\ngc.collect()\nbefore = gc.mem_alloc()\nimport fuselink\ngc.collect()\nprint(gc.mem_alloc() - before)',
+);
+parentPort.postMessage({ heapBytes: Number(printed.join('')) });

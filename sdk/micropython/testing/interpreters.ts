@@ -19,6 +19,8 @@ export interface Interpreter {
   /** Runs statements; resolves with what they printed; rejects with their traceback. */
   run(code: string): Promise<string>;
   close(): Promise<void>;
+  /** What importing the client took of the heap; on a board alone. */
+  heapBytes?: number;
 }
 
 export interface KnownInterpreter {
@@ -82,7 +84,7 @@ async function openBoard(heapBytes = 1024 * 1024): Promise<Interpreter> {
     workerData: { modules, port: port2, bell, heapBytes, interpreter: WASM },
     transferList: [port2],
   });
-  await once(worker, 'message');
+  const [{ heapBytes: heldBytes }] = (await once(worker, 'message')) as [{ heapBytes: number }];
   const run = async (code: string) => {
     worker.postMessage(code);
     const [said] = (await once(worker, 'message')) as [{ printed: string; error?: string }];
@@ -92,6 +94,7 @@ async function openBoard(heapBytes = 1024 * 1024): Promise<Interpreter> {
   await run('import fuselink, testkit');
   return {
     run,
+    heapBytes: heldBytes,
     async close() {
       sockets.closeAll();
       port1.close();
