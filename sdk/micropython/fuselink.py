@@ -754,7 +754,7 @@ class Agent:
         effects.append(("wake", PACE_MS))
 
     def _do_backOff(self, said, effects):
-        steps = min(self.failures, 20)
+        steps = min(self.failures, 10)
         self.failures = steps + 1
         effects.append(("wake", min(BACK_OFF_MS_BASE << steps, BACK_OFF_MS_MAX)))
 
