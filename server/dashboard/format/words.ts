@@ -112,8 +112,8 @@ export function actionText(action: string): string {
 export function actionTone(event: Pick<AuditAnswer, 'action' | 'outcome'>): Tone {
   if (event.outcome === 'refused') return 'warn';
   if (/alarm|lost|quarantined|revoked|errors/.test(event.action)) return 'bad';
-  if (/paused|abort|\broll(ed|ing)\b|expired|overdue/.test(event.action)) return 'warn';
-  if (/delivered|settled|completed|proven/.test(event.action)) return 'good';
+  if (/paused|abort|\broll(ed|ing)\b|expired|overdue|silent/.test(event.action)) return 'warn';
+  if (/delivered|settled|completed|proven|heard/.test(event.action)) return 'good';
   return 'quiet';
 }
 

@@ -64,7 +64,7 @@ export function Overview() {
                   {troubleText(value.trouble)}
                 </Tile>
                 <Tile name="Waiting to be read" href={href('transfers', null, { state: 'ready' })}>
-                  {value.ready.more ? `over ${numberText(value.ready.count)}` : numberText(value.ready.count)}
+                  {value.ready.more ? `${numberText(value.ready.count)}+` : numberText(value.ready.count)}
                 </Tile>
                 <Tile name="Campaigns running" href={href('campaigns')}>
                   {numberText(value.running.length)}
@@ -78,7 +78,9 @@ export function Overview() {
                     <ul class="lines">
                       {value.running.map((campaign) => (
                         <li key={campaign.id}>
-                          <a href={href('campaigns', campaign.id)}>{campaign.name}</a>
+                          <a class="grow" href={href('campaigns', campaign.id)}>
+                            {campaign.name}
+                          </a>
                           <Badge words={campaignWords(campaign.state)} />
                           <span class="soft">{countText(campaign.progress.done, 'device')} done</span>
                         </li>
@@ -125,7 +127,7 @@ function worst(trouble: Trouble): string | undefined {
 
 function troubleText(trouble: Trouble): string {
   const count = trouble.reduce((sum, one) => sum + one.count, 0);
-  return trouble.some(({ more }) => more) ? `over ${numberText(count)}` : numberText(count);
+  return trouble.some(({ more }) => more) ? `${numberText(count)}+` : numberText(count);
 }
 
 function Tile({

@@ -7,6 +7,7 @@ import { Button } from '../parts/button.tsx';
 import { Card } from '../parts/card.tsx';
 import { Copyable } from '../parts/copy.tsx';
 import { Confirm, Dialog } from '../parts/dialog.tsx';
+import { Empty } from '../parts/empty.tsx';
 import { Checkbox, TextField } from '../parts/field.tsx';
 import { FormDialog, ShownOnce } from '../parts/form-dialog.tsx';
 import { Time } from '../parts/time.tsx';
@@ -45,7 +46,12 @@ export function Webhooks() {
       <WhenLoaded of={loaded} what="the webhooks">
         {(value) =>
           value.webhooks.length === 0 ? (
-            <p class="soft">None yet.</p>
+            <Empty
+              title="No webhooks yet"
+              command="npm run -s fuselink-server -- webhook add https://example.com/fuselink"
+            >
+              <p>Add one here, or on the server:</p>
+            </Empty>
           ) : (
             <ul class="rows">
               {value.webhooks.map((webhook) => (
