@@ -14,6 +14,8 @@ export class SortedRows {
   readonly columns: readonly string[];
   readonly #key: string;
   #chunks: Entry[][] = [];
+  /** Each row's entry by its key: an update that moves nothing need not search for it. */
+  readonly #entries = new Map<string, Entry>();
 
   constructor(columns: readonly string[], key: string) {
     this.columns = columns;
@@ -27,7 +29,9 @@ export class SortedRows {
       return;
     }
     if (this.columns.every((column) => before[column] === row[column])) {
-      this.#find(before).row = row;
+      const entry = this.#entries.get(before[this.#key] as string);
+      if (entry === undefined) throw new Error('expected the row in the index');
+      entry.row = row;
       return;
     }
     this.remove(before);
@@ -36,6 +40,7 @@ export class SortedRows {
 
   add(row: Row): void {
     const entry = { tuple: this.#tuple(row), row };
+    this.#entries.set(row[this.#key] as string, entry);
     const at = this.#chunkOf(entry.tuple);
     const chunk = this.#chunks[at];
     if (chunk === undefined) {
@@ -44,15 +49,6 @@ export class SortedRows {
     }
     chunk.splice(firstAtLeast(chunk, entry.tuple), 0, entry);
     if (chunk.length > CHUNK_ENTRIES_MAX) this.#chunks.splice(at + 1, 0, chunk.splice(CHUNK_ENTRIES_MAX / 2));
-  }
-
-  #find(row: Row): Entry {
-    const tuple = this.#tuple(row);
-    const chunk = this.#chunks[this.#chunkOf(tuple)] ?? [];
-    const found = chunk[firstAtLeast(chunk, tuple)];
-    if (found === undefined || comparePrefix(found.tuple, tuple) !== 0)
-      throw new Error('expected the row in the index');
-    return found;
   }
 
   /** Removes the row with these columns and this key. */
@@ -66,6 +62,7 @@ export class SortedRows {
     if (found === undefined || comparePrefix(found.tuple, tuple) !== 0)
       throw new Error('expected the row in the index');
     chunk.splice(place, 1);
+    this.#entries.delete(row[this.#key] as string);
     if (chunk.length === 0) this.#chunks.splice(at, 1);
   }
 
