@@ -15,6 +15,8 @@ export interface Kit {
   server: RunningServer;
   /** Moves the server's wall clock on. */
   advance(ms: number): void;
+  /** From here on the server's wall clock moves by `advance` alone, however long the machine takes. */
+  holdClock(): void;
   /** Every secret this kit made or was given: none may turn up in a log. */
   secrets: Set<string>;
   account(email?: string): Promise<TestAccount>;
@@ -61,7 +63,11 @@ export async function startKit(env: Record<string, string> = {}): Promise<Kit> {
   );
   let aheadMs = 0;
   const real = server.deps.clock;
-  const clock: Clock = { nowMs: () => real.nowMs() + aheadMs, monotonicMs: () => real.monotonicMs() + aheadMs };
+  let heldMs: number | null = null;
+  const clock: Clock = {
+    nowMs: () => (heldMs ?? real.nowMs()) + aheadMs,
+    monotonicMs: () => real.monotonicMs() + aheadMs,
+  };
   server.deps.clock = clock;
   const secrets = new SecretSet();
   let accounts = 0;
@@ -72,6 +78,9 @@ export async function startKit(env: Record<string, string> = {}): Promise<Kit> {
     secrets,
     advance(ms) {
       aheadMs += ms;
+    },
+    holdClock() {
+      heldMs = real.nowMs();
     },
     async account(email = `person-${++accounts}@example.com`) {
       const created = await createAccount(server.deps, { email });
@@ -102,30 +111,10 @@ export async function startKit(env: Record<string, string> = {}): Promise<Kit> {
         },
       };
     },
-    async call(method, path, options = {}) {
-      const headers: Record<string, string> = { ...options.headers };
+    call(method, path, options = {}) {
       // A kept connection may reach its idle limit at the very moment it is taken again.
-      if (env['FUSELINK_IDLE_SECONDS'] !== undefined) headers['connection'] = 'close';
-      if (options.auth !== undefined) headers['authorization'] = options.auth;
-      if (options.apiKey !== undefined) headers['x-api-key'] = options.apiKey;
-      if (options.cookie !== undefined) headers['cookie'] = options.cookie;
-      if (options.json !== undefined) headers['content-type'] ??= 'application/json';
-      const body = options.json === undefined ? options.body : JSON.stringify(options.json);
-      const answer = await fetch(server.url + path, {
-        method,
-        headers,
-        redirect: 'error',
-        ...(body === undefined ? {} : { body: body as string }),
-      });
-      const endless = answer.headers.get('content-type')?.startsWith('text/event-stream') === true;
-      const text = endless ? await firstPart(answer) : await answer.text();
-      let json: unknown;
-      try {
-        json = JSON.parse(text);
-      } catch {
-        json = undefined;
-      }
-      return { status: answer.status, headers: answer.headers, text, json };
+      const close: Record<string, string> = env['FUSELINK_IDLE_SECONDS'] === undefined ? {} : { connection: 'close' };
+      return callServer(server.url, method, path, { ...options, headers: { ...options.headers, ...close } });
     },
     async stop() {
       await server.stop();
@@ -133,6 +122,36 @@ export async function startKit(env: Record<string, string> = {}): Promise<Kit> {
     },
   };
   return kit;
+}
+
+/** One request to a server, wherever it runs, and its whole answer. */
+export async function callServer(
+  url: string,
+  method: string,
+  path: string,
+  options: CallOptions = {},
+): Promise<Called> {
+  const headers: Record<string, string> = { ...options.headers };
+  if (options.auth !== undefined) headers['authorization'] = options.auth;
+  if (options.apiKey !== undefined) headers['x-api-key'] = options.apiKey;
+  if (options.cookie !== undefined) headers['cookie'] = options.cookie;
+  if (options.json !== undefined) headers['content-type'] ??= 'application/json';
+  const body = options.json === undefined ? options.body : JSON.stringify(options.json);
+  const answer = await fetch(url + path, {
+    method,
+    headers,
+    redirect: 'error',
+    ...(body === undefined ? {} : { body: body as string }),
+  });
+  const endless = answer.headers.get('content-type')?.startsWith('text/event-stream') === true;
+  const text = endless ? await firstPart(answer) : await answer.text();
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    json = undefined;
+  }
+  return { status: answer.status, headers: answer.headers, text, json };
 }
 
 /** What a stream without an end says first. */

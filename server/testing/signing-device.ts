@@ -28,16 +28,16 @@ const hmac = (key: Uint8Array, text: string) => createHmac('sha256', key).update
 
 /** A device that signs by sdk/SIGNED.md and node:crypto alone, for the server's own tests. */
 export class SigningDevice {
-  readonly #kit: Kit;
+  readonly #server: Pick<Kit, 'call'>;
   readonly id: string;
   readonly fingerprint: string;
   readonly #secret: Uint8Array;
   #sequence = 0;
   nonce = '';
 
-  constructor(kit: Kit, device: { id: string; key: string }) {
+  constructor(server: Pick<Kit, 'call'>, device: { id: string; key: string }) {
     const key = Buffer.from(device.key, 'hex');
-    this.#kit = kit;
+    this.#server = server;
     this.id = device.id;
     this.fingerprint = createHash('sha256').update('fuselink fp').update(key).digest('hex').slice(0, 16);
     this.#secret = hmac(key, 'fuselink device v1');
@@ -73,7 +73,7 @@ export class SigningDevice {
     const bodiless = method === 'GET' || method === 'HEAD';
     // As bytes: a text would be sent with a Content-Type of its own.
     const bytes = new Uint8Array(Buffer.from(body));
-    const answer = await this.#kit.call(method, target, { headers, ...(bodiless ? {} : { body: bytes }) });
+    const answer = await this.#server.call(method, target, { headers, ...(bodiless ? {} : { body: bytes }) });
     this.nonce = answer.headers.get('fuselink-nonce') ?? this.nonce;
     return answer;
   }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DeviceId } from '../../server/domain/ids.ts';
-import { seedOf } from '../../server/testing/server-kit.ts';
+import { callServer, seedOf } from '../../server/testing/server-kit.ts';
+import { SigningDevice } from '../../server/testing/signing-device.ts';
 import { type NodeGroup, pauseNode, startNodeGroup } from '../support/node-group.ts';
 import { RawConnection } from '../support/raw-http.ts';
 import { sha256Hex } from '../support/read-back.ts';
@@ -154,6 +155,37 @@ describe.skipIf(group === null)('several nodes, one PostgreSQL, one S3: reads an
       expect((await fetch(`${at.url}/v1/auth/session`, { headers: { authorization: `Bearer ${token}` } })).status).toBe(
         401,
       );
+  });
+
+  it('nodes: one TOTP code, and one recovery code, raced over three → one session each', async () => {
+    // The code of the next half minute, which is accepted too: this one's is spent.
+    const totp = deps.totp.code(seedOf(account.totpUri), Math.floor(deps.clock.nowMs() / 30_000) + 1);
+    for (const proof of [{ totp }, { recovery_code: account.recoveryCodes[0] }]) {
+      const who = { email: account.email, api_key: accountKey, ...proof };
+      const answers = await Promise.all(
+        Array.from({ length: 15 }, (_, i) => post(nodes[i % 3] as ServerChild, '/v1/auth/login', who)),
+      );
+      const statuses = answers.map(({ status }) => status).sort();
+      expect(statuses, Object.keys(proof)[0]).toEqual([200, ...Array(14).fill(401)]);
+    }
+  });
+
+  it('nodes: one signed request, caught on its way and raced over three → done once, by one of them', async () => {
+    const made = await device();
+    const at = nodes.map(
+      ({ url }) => new SigningDevice({ call: (...request) => callServer(url, ...request) }, made),
+    ) as [SigningDevice, SigningDevice, SigningDevice];
+    // The nonce is one node's; the others know it by the keyring they share.
+    await at[0].call({ method: 'GET', target: '/v1/device' });
+    const request = at[0].sign({ body: 'once', headers: { 'x-filename': 'once.txt' } });
+    const answers = await Promise.all(Array.from({ length: 15 }, (_, i) => (at[i % 3] as SigningDevice).send(request)));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
+    expect(answers.filter(({ status, json }) => status === 401 && json.code === 'nonce_used')).toHaveLength(14);
+    const kept = await deps.store.count('transfers', { where: [['device_id', '=', made.id as DeviceId]] });
+    expect(kept.rows).toBe(1);
+    // Each refusal brought a nonce that another node gave, and any of them takes it.
+    at[1].nonce = at[2].nonce;
+    expect((await at[1].call({ body: 'next' })).status).toBe(201);
   });
 
   it('nodes: one Idempotency-Key sent to all three at once → one transfer, one link', async () => {

@@ -20,8 +20,8 @@ export interface NodeGroup {
   /** The operator at the servers, for the one account there is. */
   operator: Caller;
   accountKey: string;
-  /** What the authenticator of the account's owner was set up with. */
-  account: { email: string; totpUri: string };
+  /** What the account's owner signs in with beside the key. */
+  account: { email: string; totpUri: string; recoveryCodes: readonly string[] };
   /** A new device of the account, with its key. */
   device(): Promise<{ id: string; key: string }>;
   postgres: PostgresServer;

@@ -34,6 +34,10 @@ describe('waits', () => {
     expect(secondsToWait(failTimes(9, 1_700_000_000_000), 0)).toBe(3600);
   });
 
+  test('wait: failures that are free, looked at by a node whose clock is behind → none', () => {
+    expect(secondsToWait(failTimes(4, 1_000_000), 999_000)).toBe(0);
+  });
+
   test('wait: any number of failures → grows, never beyond the limit', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 2000 }), (failures) => {

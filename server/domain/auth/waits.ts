@@ -19,7 +19,8 @@ export function afterFailure(before: Waits | null, nowMs: number): Waits {
   const failures = kept + 1;
   const beyond = failures - SIGN_IN_FAILURES_FREE;
   const seconds = beyond < 0 ? 0 : Math.min(2 ** Math.min(beyond, 30), SIGN_IN_WAIT_SECONDS_MAX);
-  return { failures, wait_until_ms: nowMs + seconds * 1000, at_ms: nowMs };
+  // No wait is no moment at all: a node whose clock is a little behind would still be before this one's now.
+  return { failures, wait_until_ms: seconds === 0 ? 0 : nowMs + seconds * 1000, at_ms: nowMs };
 }
 
 /** Seconds (rounded up) the next attempt must wait; 0 when it may come now. */
