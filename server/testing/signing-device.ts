@@ -103,7 +103,17 @@ export class SigningDevice {
 
   /** What came wrapped under a key of D: `fuselink wrap v1` or `fuselink link v1`. */
   unwrap(label: string, wrapped: string): Buffer {
-    const cipher = createDecipheriv('id-aes256-wrap', hmac(this.#secret, label), Buffer.alloc(8, 0xa6));
-    return Buffer.concat([cipher.update(wrapped, 'hex'), cipher.final()]);
+    return unwrapped(this.#secret, label, wrapped);
   }
+}
+
+function unwrapped(secret: Uint8Array, label: string, wrapped: string): Buffer {
+  const cipher = createDecipheriv('id-aes256-wrap', hmac(secret, label), Buffer.alloc(8, 0xa6));
+  return Buffer.concat([cipher.update(wrapped, 'hex'), cipher.final()]);
+}
+
+/** The token of a link that came wrapped, for whoever holds the device's key (64 hex characters). */
+export function unwrapLink(key: string, wrapped: string): string {
+  const secret = hmac(Buffer.from(key, 'hex'), 'fuselink device v1');
+  return unwrapped(secret, 'fuselink link v1', wrapped).toString('base64url');
 }

@@ -2,12 +2,16 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { cutFlash, decodeSlot, SLOT_BYTES, steadyPower } from '#sdk/core';
 import { startBridgeChild } from '../../firmware-bridge/testing/bridge-child.ts';
 import { CLIENT, INTERPRETERS, PYTHON_ENV, python } from '../../sdk/micropython/testing/interpreters.ts';
-import type { DeviceId } from '../../server/domain/ids.ts';
+import type { DeviceId, TransferId } from '../../server/domain/ids.ts';
+import { unwrapLink } from '../../server/testing/signing-device.ts';
 import { enrolDevice } from '../../server/usecases/device/enrol-device.ts';
 import { addGateway } from '../../server/usecases/gateway/gateways.ts';
 import { lookAtRotation, orderRotation } from '../../server/usecases/rotation/operate.ts';
+import { espruinoBundle } from '../espruino/bundle.ts';
+import { Realm } from '../espruino/realm.ts';
 import { readLink } from '../support/read-back.ts';
 import { run } from '../support/run.ts';
 import { startTestServer, type TestServer, temporaryFolder } from '../support/test-server.ts';
@@ -149,24 +153,32 @@ describe('device profiles', () => {
     expect((await readFile(join(work, 'auth'), 'utf8')).trim()).toBe(`Authorization: Bearer ${device.key}`);
   });
 
-  test('espruino: the example → uses what the module offers, in the form it takes', async () => {
-    const seen: unknown[] = [];
-    const client = { send: (...words: unknown[]) => seen.push(...words) };
-    const connect = (options: unknown) => {
-      seen.push(options);
-      return client;
-    };
-    const run_ = new Function('require', 'print', snippet(page('espruino'), 'espruino-client'));
-    run_(
-      () => ({ connect }),
-      () => {},
-    );
-    expect(seen[0]).toMatchObject({ host: 'HOST', port: 8787, device: 'DEVICE', key: 'KEY' });
-    expect(seen.slice(1)).toEqual([
-      expect.any(String),
-      { 'x-filename': 'reading.csv', 'x-ttl': '3600' },
-      expect.any(Function),
-    ]);
+  test('espruino: the program beside the built module, in a realm with what a board has → a reading, its link for who holds the key', async () => {
+    const flash = cutFlash(steadyPower(), 2, 4096);
+    const program = snippet(page('espruino'), 'espruino-client')
+      .replace('HOST', '127.0.0.1')
+      .replace('8787', String(server.port))
+      .replace('DEVICE', device.id)
+      .replace("'KEY'", `'${device.key}'`);
+    const printed: unknown[][] = [];
+    const board = new Realm({ bundle: await espruinoBundle(), flash });
+    board.run(program, (...values) => printed.push(values));
+    expect(await board.until(() => printed.length > 0)).toBe(true);
+    expect(board.faults).toEqual([]);
+    const [id, wrapped] = printed[0] as [string, string];
+    const row = (of: string) => server.deps.store.get('transfers', { id: of as TransferId });
+    expect(await row(id)).toMatchObject({ state: 'ready', device_id: device.id });
+    const read = await readLink(server, `${server.url}/get/${unwrapLink(device.key, wrapped)}`);
+    expect(read.bytes.toString()).toBe('celsius\n21.5\n');
+    expect(read.headers.get('content-disposition')).toContain('reading.csv');
+
+    // After a reboot without the first key in the program: the flash has it, in the pages that the page names.
+    const slots = [0, 1].map((slot) => decodeSlot(flash.read(slot * 4096, SLOT_BYTES))?.generation);
+    expect(slots).toEqual([1, 1]);
+    const rebooted = new Realm({ bundle: await espruinoBundle(), flash });
+    rebooted.run(program.replace(/key: '.*',.*/, ''), (...values) => printed.push(values));
+    expect(await rebooted.until(() => printed.length > 1)).toBe(true);
+    expect(await row(String(printed[1]?.[0]))).toMatchObject({ state: 'ready', size: 13 });
   });
 
   const noMosquitto = ['/usr/bin/mosquitto_pub', '/usr/local/bin/mosquitto_pub'].every((path) => !existsSync(path));

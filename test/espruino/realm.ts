@@ -160,11 +160,25 @@ export class Realm {
   }
 
   /** The module's text as the interpreter runs it: in a function with `exports` and `require`. */
+  #module(): { connect(options: unknown): RealmClient } {
+    runInContext(`(function (exports, require) {${this.#options.bundle}\n})(exports, require);`, this.#context);
+    return this.#context['exports'] as { connect(options: unknown): RealmClient };
+  }
+
   connect(options: Record<string, unknown>): void {
     this.#guarded(() => {
-      runInContext(`(function (exports, require) {${this.#options.bundle}\n})(exports, require);`, this.#context);
-      const { connect } = this.#context['exports'] as { connect(options: unknown): RealmClient };
-      this.client = connect(options);
+      this.client = this.#module().connect(options);
+    });
+  }
+
+  /** A program as it lies on the board, beside the module stored as `fuselink`. What it prints comes to `print`. */
+  run(program: string, print: (...values: unknown[]) => void): void {
+    this.#guarded(() => {
+      const own = this.#module();
+      const native = this.#context['require'] as (name: string) => unknown;
+      const require = (name: string) => (name === 'fuselink' ? own : native(name));
+      const started = runInContext(`(function (require, print) {${program}\n})`, this.#context) as Program;
+      started(require, print);
     });
   }
 
@@ -264,6 +278,8 @@ export class Realm {
     say('close', false);
   }
 }
+
+type Program = (require: (name: string) => unknown, print: (...values: unknown[]) => void) => void;
 
 function heardBy() {
   const handlers = new Map<string, ((value: unknown) => void)[]>();
