@@ -2,15 +2,23 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { openSqliteStore } from './adapters/sqlite/metadata-store.ts';
 import { backUp, restore } from './backup.ts';
 import type { DeviceId } from './domain/ids.ts';
+import type { RecipientRow } from './ports/tables.ts';
 import { readSettings, type ServerSettings } from './settings.ts';
 import { type RunningServer, startServer } from './start.ts';
+import { everyTable, exampleRow, fillEveryTable, rowsOfEveryTable } from './testing/every-table.ts';
+import { type SignedFields, SigningDevice } from './testing/signing-device.ts';
 import { createAccount, operatorOf } from './usecases/account/create-account.ts';
 import type { Caller } from './usecases/caller.ts';
+import { createCampaign, orderCampaign } from './usecases/campaign/manage.ts';
 import { enrolDevice } from './usecases/device/enrol-device.ts';
+import { trustFirmwareKey } from './usecases/firmware/firmware-keys.ts';
+import { addDelivery } from './usecases/gateway/deliveries.ts';
 import { createKey, revokeKey } from './usecases/key/manage-keys.ts';
 import { orderRotation } from './usecases/rotation/operate.ts';
+import { addWebhook, enableWebhook } from './usecases/webhook/manage.ts';
 
 let folder: string;
 let settings: ServerSettings;
@@ -104,4 +112,98 @@ it('restore: a database is there already, or the keyring is another one → refu
   });
   await expect(restore(other, file, { nothingEnded: false, warn: () => {} })).rejects.toThrow(/got another key/);
   expect(() => statSync(join(folder, 'elsewhere/fuselink.db'))).toThrow();
+});
+
+it('backup: a row in every table there is → all of them in the backup, counted table by table', async () => {
+  await fillEveryTable(server.deps.store);
+  const before = await rowsOfEveryTable(server.deps.store);
+  expect(Object.values(before).filter((rows) => rows === 0)).toEqual([]);
+  await backUp(settings, file);
+  await server.stop();
+  rmSync(join(folder, 'data'), { recursive: true });
+  await restore(settings, file, { nothingEnded: true, warn: () => {} });
+  const store = await openSqliteStore({ path: join(folder, 'data/fuselink.db') });
+  try {
+    // One fact more: the epoch.
+    expect(await rowsOfEveryTable(store)).toEqual({ ...before, facts: (before.facts ?? 0) + 1 });
+    expect(Object.keys(before).sort()).toEqual(everyTable());
+  } finally {
+    await store.close();
+  }
+});
+
+it('restore: campaigns, webhooks, signers of firmware, files for devices and sealing keys → stopped until somebody says so', async () => {
+  const { deps } = server;
+  const device = (await enrolDevice(deps, operator, { name: 'boiler' })).device.id as DeviceId;
+  const campaign = async (name: string) => createCampaign(deps, operator, { name, selection: { devices: [device] } });
+  const running = await campaign('running');
+  const draft = await campaign('draft');
+  const scheduled = await campaign('scheduled');
+  await orderCampaign(deps, operator, running.id, { verb: 'start' });
+  const startAtMs = deps.clock.nowMs() + 3_600_000;
+  await orderCampaign(deps, operator, scheduled.id, { verb: 'schedule', startAtMs });
+  const webhook = await addWebhook(deps, operator, { url: 'https://8.8.8.8/hook' });
+  await trustFirmwareKey(deps, operator, { publicKey: 'ab'.repeat(32), name: 'vendor' });
+  const sent = (await (await send(accountKey, 'for the boiler')).json()) as { url: string };
+  await addDelivery(deps, operator, { device, link: sent.url });
+  const recipient = { ...exampleRow('recipients', 1), account_id: operator.accountId, removed_at_ms: null };
+  const doubted = { ...recipient, alarm_since_ms: null } as unknown as RecipientRow;
+  await deps.store.commit([{ kind: 'insert', table: 'recipients', row: doubted }]);
+  await backUp(settings, file);
+
+  const report = await loseAndRestore(false);
+  expect(report).toMatchObject({
+    campaignsStopped: 2,
+    webhooksDisabled: 1,
+    firmwareKeysDistrusted: 1,
+    deliveriesDropped: 1,
+    sealingKeysDoubted: 1,
+  });
+  const { store } = server.deps;
+  const stateOf = async (id: string) => (await store.get('campaigns', { id }))?.state;
+  expect([await stateOf(running.id), await stateOf(draft.id), await stateOf(scheduled.id)]).toEqual([
+    'PAUSED',
+    'DRAFT',
+    'ABORTED',
+  ]);
+  expect(await store.get('webhooks', { id: webhook.id })).toMatchObject({
+    state: 'disabled',
+    reason: 'the database was restored from a backup',
+  });
+  const rows = await rowsOfEveryTable(store);
+  expect([rows['firmware_keys'], rows['deliveries']]).toEqual([0, 0]);
+  expect((await store.get('recipients', { id: doubted.id }))?.alarm_since_ms).not.toBeNull();
+
+  // Its secret is the one the receiver has, and it goes on where it was.
+  expect(await enableWebhook(server.deps, operator, webhook.id)).toMatchObject({ state: 'active' });
+  await orderRotation(server.deps, operator, device, { verb: 'release' });
+  expect(await orderCampaign(server.deps, operator, running.id, { verb: 'resume' })).not.toMatchObject({
+    state: 'PAUSED',
+  });
+});
+
+it('restore: a signed request recorded after the backup, whose nonce no row remembers → refused when it is played again', async () => {
+  const enrolled = await enrolDevice(server.deps, operator, { name: 'boiler' });
+  const call = async (
+    method: string,
+    path: string,
+    options: { headers?: Record<string, string>; body?: Uint8Array },
+  ) => {
+    const body = options.body === undefined ? {} : { body: Buffer.from(options.body) };
+    const answer = await fetch(server.url + path, { method, headers: options.headers ?? {}, ...body });
+    const text = await answer.text();
+    return { status: answer.status, headers: answer.headers, text, json: text === '' ? null : JSON.parse(text) };
+  };
+  const device = new SigningDevice({ call } as never, { id: enrolled.device.id, key: enrolled.key });
+  await device.call({ method: 'GET', target: '/v1/device' });
+  await backUp(settings, file);
+  const recorded: SignedFields = device.sign({ body: '21.5', headers: { 'x-filename': 'r.txt' } });
+  expect((await device.send(recorded)).status).toBe(201);
+
+  await loseAndRestore(true);
+  const played = await device.send(recorded);
+  expect([played.status, played.json.code]).toEqual([401, 'nonce_unknown']);
+  expect((await rowsOfEveryTable(server.deps.store))['transfers']).toBe(0);
+  // The device itself goes on with the nonce that this refusal brought.
+  expect((await device.send(device.sign({ body: '22', headers: { 'x-filename': 'r.txt' } }))).status).toBe(201);
 });

@@ -9,6 +9,7 @@ import { copyBlobs, exportTo, importFrom, type Moved } from './move.ts';
 import type { MetadataStore } from './ports/metadata-store.ts';
 import { readSettings } from './settings.ts';
 import { type RunningServer, startServer } from './start.ts';
+import { everyTable, fillEveryTable, rowsOfEveryTable, tablesOfPorts } from './testing/every-table.ts';
 import { createAccount, operatorOf } from './usecases/account/create-account.ts';
 import { verifyAudit } from './usecases/audit/verify-audit.ts';
 import type { Caller } from './usecases/caller.ts';
@@ -85,6 +86,20 @@ it('move: into a database that holds something → refused', async () => {
   const store = createMemoryStore();
   await importFrom(store, file);
   await expect(importFrom(store, file)).rejects.toThrow(/expected an empty database, found/);
+});
+
+it('move: rows with something in every column of every table → each table in the export, and in the other store, counted', async () => {
+  expect(await tablesOfPorts()).toEqual(everyTable());
+  const [from, to] = [createMemoryStore(), createMemoryStore()];
+  await fillEveryTable(from);
+  const path = join(folder, 'every-table.export');
+  const written = await exportTo(from, path);
+  const counts = await rowsOfEveryTable(from);
+  expect(tableCounts(written)).toEqual(counts);
+  expect(Object.keys(written).sort()).toEqual(await tablesOfPorts());
+  expect(Object.values(counts).filter((rows) => rows !== 2)).toEqual([]);
+  expect(await importFrom(to, path)).toEqual(written);
+  expect(await rowsOfEveryTable(to)).toEqual(counts);
 });
 
 it('move: large files to another blob store → every byte', async () => {

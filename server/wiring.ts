@@ -17,6 +17,7 @@ import type { BlobStore } from './ports/blob-store.ts';
 import type { MetadataStore } from './ports/metadata-store.ts';
 import { loadSecret } from './secret-file.ts';
 import { type ServerSettings, UPLOAD_WINDOW_MS } from './settings.ts';
+import { readEpoch } from './usecases/backup/epoch.ts';
 import type { Deps, Settings } from './usecases/deps.ts';
 import { EventHub } from './usecases/events/event-hub.ts';
 import { Metrics } from './usecases/metrics/metrics.ts';
@@ -74,6 +75,7 @@ export async function wire(settings: ServerSettings, warn: Deps['warn']): Promis
       totp: otpauthTotp,
       tokens: joseTokens,
       keyring: createKeyring(keys, { crypto: nodeCrypto, random: nodeRandom }),
+      epoch: await readEpoch(store),
       settings: useCaseSettings(settings),
       active: new ActiveUploads(),
       hashes: new HashCache(),

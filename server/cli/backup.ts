@@ -44,6 +44,7 @@ export function restoreCommand(): Command {
         file === undefined ? await settleInPlace(settings, how) : await restore(settings, resolve(file), how);
       print(options.json === true, report, [
         `Restored (rotation epoch ${report.epoch}): ${report.linksRevoked} links and ${report.keysRevoked} keys revoked, ${report.devicesQuarantined} devices in quarantine, ${report.sessionsEnded} sessions and ${report.recoveryCodesDropped} recovery codes dropped.`,
+        `Stopped: ${report.campaignsStopped} campaigns, ${report.webhooksDisabled} webhooks, ${report.deliveriesDropped} files for devices. ${report.firmwareKeysDistrusted} signers of firmware are to be trusted, and ${report.sealingKeysDoubted} keys of recipients and devices compared, once more.`,
         ...report.newKeys.map(({ email, key }) => `${email}: new key ${key}`),
         'Devices in quarantine keep their data; each goes on when it recovers, or when an operator releases it.',
       ]);

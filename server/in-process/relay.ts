@@ -99,6 +99,8 @@ export function createRelay(options: RelayOptions): Relay {
     totp: otpauthTotp,
     tokens: joseTokens,
     keyring: createKeyring({ current: 1, keys: new Map([[1, options.secret]]) }, { crypto, random }),
+    // Nonces that outlive a restore are a matter of recorded requests, and nobody records here.
+    epoch: 0,
     settings: { ...settings, singleNode: options.alone ?? true },
     active: new ActiveUploads(),
     hashes: new HashCache(),

@@ -20,6 +20,8 @@ export interface Deps {
   totp: Totp;
   tokens: Tokens;
   keyring: Keyring;
+  /** How often the database was restored from a backup, as of the start: no server runs while one is. */
+  epoch: number;
   settings: Settings;
   /** Uploads this process is receiving: in-flight limits and pre-emption. Lost with the process, and rightly so. */
   active: ActiveUploads;

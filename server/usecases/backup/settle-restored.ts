@@ -1,6 +1,5 @@
 import { revoke } from '../../domain/transfer/ending.ts';
-import type { Write } from '../../ports/metadata-store.ts';
-import type { AccountRow, KeyRow, TableName, Tables } from '../../ports/tables.ts';
+import type { AccountRow, KeyRow, Tables } from '../../ports/tables.ts';
 import { operatorOf } from '../account/create-account.ts';
 import { auditOf, type Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
@@ -8,13 +7,11 @@ import { FuselinkError } from '../error.ts';
 import { mintKey } from '../key/mint-key.ts';
 import { orderRotation } from '../rotation/operate.ts';
 import { dropBytes } from '../upload/dispose.ts';
+import { raiseEpoch } from './epoch.ts';
+import { eachRow, must, RESTORED } from './restored-rows.ts';
+import { type StandingReport, settleStanding } from './settle-standing.ts';
 
-/** Rows held in memory at a time. */
-const PAGE_ROWS = 200;
-const EPOCH_FACT = 'rotation epoch';
-const REASON = 'the database was restored from a backup';
-
-export interface SettledRestore {
+export interface SettledRestore extends StandingReport {
   /** How often this installation has been restored. */
   epoch: number;
   keysRevoked: number;
@@ -30,7 +27,7 @@ export interface SettledRestore {
  * Makes a database that was brought back from a backup safe to serve from. What happened after the backup is not in it, so
  * whatever may have ended since does not come back to life: account and gateway keys are revoked (each account gets one new
  * key), device keys may only report until the device recovers or an operator releases it, links are revoked (they may have
- * been read), sessions and recovery codes are dropped. With `nothingEnded` the operator says that the backup was the last
+ * been read), sessions and recovery codes are dropped, and what acts by itself stands still (settle-standing.ts). With `nothingEnded` the operator says that the backup was the last
  * thing the old server did; then all of it stays. The rotation epoch rises either way. May be repeated after a crash.
  */
 export async function settleRestored(deps: Deps, options: { nothingEnded: boolean }): Promise<SettledRestore> {
@@ -41,6 +38,11 @@ export async function settleRestored(deps: Deps, options: { nothingEnded: boolea
     linksRevoked: 0,
     sessionsEnded: 0,
     recoveryCodesDropped: 0,
+    campaignsStopped: 0,
+    webhooksDisabled: 0,
+    firmwareKeysDistrusted: 0,
+    deliveriesDropped: 0,
+    sealingKeysDoubted: 0,
     newKeys: [],
   };
   if (options.nothingEnded) return report;
@@ -67,15 +69,6 @@ export async function settleRestored(deps: Deps, options: { nothingEnded: boolea
   return report;
 }
 
-async function raiseEpoch(deps: Deps): Promise<number> {
-  const fact = await deps.store.get('facts', { id: EPOCH_FACT });
-  const epoch = Number(fact?.value ?? 0) + 1;
-  await must(deps, [
-    { kind: 'put', table: 'facts', row: { id: EPOCH_FACT, value: String(epoch), version: (fact?.version ?? 0) + 1 } },
-  ]);
-  return epoch;
-}
-
 /** The new key comes first: a crash in the middle must not leave an account without one, and a repeat revokes it again. */
 async function settleAccount(deps: Deps, account: AccountRow, report: SettledRestore): Promise<void> {
   const what = { accountId: account.id, deviceId: null, name: 'after a restore', role: 'owner' } as const;
@@ -87,6 +80,7 @@ async function settleAccount(deps: Deps, account: AccountRow, report: SettledRes
     auditOf(operator, nowMs, { action: 'database.restored', subject: account.id, detail: { epoch: report.epoch } }),
   ]);
   report.newKeys.push({ email: account.email, key });
+  await settleStanding(deps, operator, report);
   await eachRow(deps, 'devices', 'id', async (device) => {
     if (device.account_id !== account.id) return;
     if (await quarantined(deps, operator, device.id)) report.devicesQuarantined++;
@@ -102,7 +96,7 @@ async function settleAccount(deps: Deps, account: AccountRow, report: SettledRes
 /** False where the device is in quarantine, or has lost its keys, already. */
 async function quarantined(deps: Deps, operator: Caller, id: Tables['devices']['id']): Promise<boolean> {
   try {
-    await orderRotation(deps, operator, id, { verb: 'quarantine', reason: REASON });
+    await orderRotation(deps, operator, id, { verb: 'quarantine', reason: RESTORED });
     return true;
   } catch (error) {
     if (error instanceof FuselinkError && error.code === 'rotation_state_conflict') return false;
@@ -113,7 +107,7 @@ async function quarantined(deps: Deps, operator: Caller, id: Tables['devices']['
 async function revokeRestored(deps: Deps, operator: Caller, key: KeyRow): Promise<void> {
   const nowMs = deps.clock.nowMs();
   const row: KeyRow = { ...key, state: 'revoked', revoked_at_ms: nowMs, version: key.version + 1 };
-  const detail = { fingerprint: key.fingerprint, why: REASON };
+  const detail = { fingerprint: key.fingerprint, why: RESTORED };
   await must(deps, [
     { kind: 'update', table: 'api_keys', row, expectVersion: key.version },
     auditOf(operator, nowMs, { action: 'key.revoked', subject: key.id, detail }),
@@ -126,33 +120,4 @@ async function endUpload(deps: Deps, row: Tables['transfers']): Promise<void> {
     { kind: 'delete', table: 'transfers', key: row.id, expectVersion: row.version },
     { kind: 'delete', table: 'bodies', key: row.id },
   ]);
-}
-
-async function must(deps: Deps, writes: readonly Write[]): Promise<void> {
-  const outcome = await deps.store.commit(writes);
-  if (!outcome.ok)
-    throw new Error(
-      `a restored database was changed by somebody else (${outcome.reason}): stop every server and repeat`,
-    );
-}
-
-async function eachRow<T extends TableName>(
-  deps: Deps,
-  table: T,
-  key: keyof Tables[T] & string,
-  act: (row: Tables[T]) => Promise<void>,
-): Promise<void> {
-  let after: string[] | null = null;
-  for (;;) {
-    const rows: Tables[T][] = await deps.store.list(table, {
-      where: [],
-      orderBy: [[key, 'asc']],
-      ...(after === null ? {} : { after }),
-      limit: PAGE_ROWS,
-    });
-    for (const row of rows) await act(row);
-    const last = rows[rows.length - 1];
-    if (last === undefined || rows.length < PAGE_ROWS) return;
-    after = [String(last[key])];
-  }
 }

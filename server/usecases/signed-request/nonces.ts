@@ -8,7 +8,9 @@ import type { Deps } from '../deps.ts';
  *
  *   expiry in seconds, decimal "." base64url(version[1] ‖ random[12] ‖ MAC[16])
  *
- * MAC: first 16 bytes of HMAC-SHA-256(keyring key `version` for PURPOSE, keyid " " expiry "." ‖ version ‖ random). The
+ * MAC: first 16 bytes of HMAC-SHA-256(keyring key `version` for PURPOSE, keyid " " expiry "." ‖ version ‖ random). After
+ * the first restore from a backup the purpose ends in " " and the epoch: which nonces were used after the backup is not in it,
+ * so that none given before the restore is good any more. The
  * expiry is for devices to read: a number that rises from boot to boot, where there is neither a clock nor a count.
  */
 const PURPOSE = 'signed request nonce';
@@ -21,7 +23,7 @@ export const NONCE_MEMORY_MS = 3_600_000;
 /** Rows one sweep forgets at most, in one commit. */
 const FORGOTTEN_AT_ONCE = 500;
 
-type NonceDeps = Pick<Deps, 'keyring' | 'random' | 'clock' | 'crypto'>;
+type NonceDeps = Pick<Deps, 'keyring' | 'random' | 'clock' | 'crypto' | 'epoch'>;
 
 /** A nonce for one use by the key that `keyId` names. */
 export function newNonce(deps: NonceDeps, keyId: string): string {
@@ -50,7 +52,8 @@ export function judgeNonce(deps: NonceDeps, keyId: string, nonce: string): Nonce
 }
 
 function macOf(deps: NonceDeps, of: { keyId: string; expiry: string; head: Uint8Array }): Uint8Array {
-  return deps.keyring.mac(PURPOSE, [utf8(`${of.keyId} ${of.expiry}.`), of.head], of.head[0]).subarray(0, MAC_BYTES);
+  const purpose = deps.epoch === 0 ? PURPOSE : `${PURPOSE} ${deps.epoch}`;
+  return deps.keyring.mac(purpose, [utf8(`${of.keyId} ${of.expiry}.`), of.head], of.head[0]).subarray(0, MAC_BYTES);
 }
 
 /** Uses a nonce up, durably and for every node. False where it was used before. */
