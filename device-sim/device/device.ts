@@ -38,8 +38,6 @@ export interface DevicePlant {
   slots?(writer: SlotWriter): SlotWriter;
   slotStore?(medium: Medium): SlotStore;
   delay?(delayMs: number, wallMs: number): number;
-  /** A batch is done with as soon as it is on its way. */
-  forgetsEarly?: boolean;
   /** Refused requests are logged whole. */
   logsHeaders?: boolean;
 }
@@ -236,9 +234,8 @@ export class Device {
       recorded: (ticket, kept, durable) => this.#watcher.recorded(number, ticket, kept, durable),
       dropped: (reason, readings) => this.#watcher.dropped(number, reason, readings),
       submit: (file, again, done) => {
-        const { forgetsEarly } = this.#plant;
-        life.sender.submit(file, again, forgetsEarly === true ? () => {} : done);
-        if (forgetsEarly === true) done();
+        this.#watcher.leased(number, file.bytes);
+        life.sender.submit(file, again, done);
       },
     });
     if (life.queue.snapshotLost) this.#watcher.logged(number, 'the snapshot of the spool was lost');

@@ -28,6 +28,8 @@ export interface Watcher {
   /** The agent was given an event in a phase. */
   stepped(device: number, phase: string, event: string, after: string): void;
   recorded(device: number, reading: number, kept: boolean, durable: boolean): void;
+  /** Readings were taken out of the spool to be sent: what is leased is durable. */
+  leased(device: number, body: Uint8Array): void;
   dropped(device: number, reason: string, readings: number): void;
   /** The device looked at its wall clock. */
   lookedAtClock(device: number): void;

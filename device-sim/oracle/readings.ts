@@ -35,6 +35,12 @@ export class ReadingsLedger {
     if (durable && !this.#isDelivered(ledger, reading)) ledger.durable.add(reading);
   }
 
+  /** A batch is about to be sent: its readings are on the medium, and must arrive. */
+  leased(device: number, body: Uint8Array): void {
+    const ledger = this.#of(device);
+    for (const reading of readReadings(body)) if (!this.#isDelivered(ledger, reading)) ledger.durable.add(reading);
+  }
+
   dropped(device: number, readings: number): void {
     this.#of(device).dropped += readings;
   }

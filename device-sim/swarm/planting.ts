@@ -76,7 +76,12 @@ export function plantInDevice(canary: CanaryName | null): DevicePlant {
     case 'key-in-log':
       return { logsHeaders: true };
     case 'ack-before-answer':
-      return { forgetsEarly: true };
+      return {
+        reads(answer, request) {
+          if (request.path !== '/v1/upload' || (answer !== null && answer.status < 500)) return answer;
+          return { status: 200, headers: {}, json: { id: 'never stored', url: null } };
+        },
+      };
     default:
       return {};
   }

@@ -88,7 +88,7 @@ export class World {
         // Nothing that a client or a fault here does may make the server answer 500 by itself.
         if (!message.endsWith(' failed')) return;
         this.serverFailure ??= text;
-        const asserted = /would break (I\d+)/.exec(text)?.[1] as InvariantName | undefined;
+        const asserted = /(?:would break |: )(I[0-9]{1,2})\b/.exec(text)?.[1] as InvariantName | undefined;
         if (asserted !== undefined) this.invariants.broken(asserted, -1, `the server stopped itself: ${text}`);
       },
       fail: (error) => this.fail(error),
@@ -239,6 +239,7 @@ export class World {
         if (phase !== after) recorder.note('phase', device, 0, () => `${phase} → ${after} (${event})`, after);
       },
       recorded: (device, reading, kept, durable) => oracle.readings.recorded(device, reading, kept, durable),
+      leased: (device, body) => oracle.readings.leased(device, body),
       dropped: (device, reason, readings) => {
         recorder.note('dropped', device, readings, () => `${readings} readings dropped: ${reason}`, reason);
         oracle.readings.dropped(device, readings);
