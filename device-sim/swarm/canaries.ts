@@ -18,7 +18,6 @@ export const CANARIES = {
   'generation-falls': { breaks: 'I9', where: 'server', what: 'now and then a wish tells the generation before' },
   'wall-clock-decides': { breaks: 'I10', where: 'device', what: 'the back-off looks at the wall clock' },
   'key-in-log': { breaks: 'I11', where: 'device', what: 'a refused request is logged with its headers' },
-  'ack-before-answer': { breaks: 'I12', where: 'device', what: 'a batch is done with, whatever came of sending it' },
   'mint-while-paused': { breaks: 'I13', where: 'server', what: 'the pause of a campaign is read from a cache' },
   'arrow-without-entry': { breaks: 'I14', where: 'server', what: 'one arrow in some is not audited' },
 } as const;

@@ -75,13 +75,6 @@ export function plantInDevice(canary: CanaryName | null): DevicePlant {
       return { delay: (delayMs, wallMs) => (Math.floor(wallMs / HOUR_MS) % 2 === 0 ? delayMs * 2 : delayMs) };
     case 'key-in-log':
       return { logsHeaders: true };
-    case 'ack-before-answer':
-      return {
-        reads(answer, request) {
-          if (request.path !== '/v1/upload' || (answer !== null && answer.status < 500)) return answer;
-          return { status: 200, headers: {}, json: { id: 'never stored', url: null } };
-        },
-      };
     default:
       return {};
   }
