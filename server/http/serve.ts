@@ -4,6 +4,7 @@ import { formatRotationTold, HEADER_DEVICE, HEADER_ROTATION, parseDevicePosition
 import { toHex } from '../domain/base64url.ts';
 import { readCredential } from '../domain/credential/credential-header.ts';
 import { auditRefused } from '../usecases/audit/refusals.ts';
+import { whyOver } from '../usecases/auth/still-holds.ts';
 import { type Caller, refuseQuarantined } from '../usecases/caller.ts';
 import type { Deps } from '../usecases/deps.ts';
 import { FuselinkError } from '../usecases/error.ts';
@@ -11,7 +12,9 @@ import { authenticate } from '../usecases/key/authenticate.ts';
 import { afterDeviceRequest, isDevice } from '../usecases/rotation/hear.ts';
 import { uploadWindow, uploadWindowSeen } from '../usecases/upload/admission.ts';
 import { oneHeader } from './body/header-text.ts';
+import { JSON_BYTES_MAX, readWhole } from './body/request-body.ts';
 import { clientAddress, publicUrlOf } from './client.ts';
+import { admitting } from './continue.ts';
 import { actingCaller, HEADER_ON_BEHALF } from './gateway-caller.ts';
 import { hasUnreadBody, lingerAfterAnswer } from './lingering-close.ts';
 import { asFuselinkError, problemAnswer } from './problem.ts';
@@ -34,6 +37,8 @@ interface Lifecycle extends Serving {
   req: IncomingMessage;
   res: ServerResponse;
   caller: Caller | null;
+  /** Who authenticated: a gateway, where `caller` is the device it speaks for. */
+  credential: Caller | null;
   /** What its answer is signed with, where the request is. */
   signing: Signing | null;
   /** What will be written; null once a handler has written it itself. */
@@ -45,6 +50,7 @@ const STEPS: readonly ((life: Lifecycle) => void | Promise<void>)[] = [
   setCommonHeaders,
   refuseTwoHosts,
   identifyCaller,
+  hearOut,
   refuseUnstorable,
   callHandler,
 ];
@@ -57,6 +63,7 @@ export async function serve(req: IncomingMessage, res: ServerResponse, serving: 
     req,
     res,
     caller: null,
+    credential: null,
     signing: null,
     answer: null,
   };
@@ -169,6 +176,7 @@ async function identifyCaller(life: Lifecycle): Promise<void> {
           from,
           position,
         });
+  life.credential = caller;
   life.caller = caller;
   const onBehalf = oneHeader(headers[HEADER_ON_BEHALF]);
   if (caller.key.kind === 'gateway' || onBehalf !== undefined) {
@@ -178,6 +186,19 @@ async function identifyCaller(life: Lifecycle): Promise<void> {
   // A browser sends its cookie without being asked; what changes something must come from our own pages.
   if (life.caller.via === 'session' && method !== 'GET' && method !== 'HEAD')
     refuseCrossSite(life.req, publicUrlOf(life.req, life.http));
+}
+
+/**
+ * Whoever keeps the last byte of a small body back may have lost his key, session or role meanwhile: what he came with
+ * must hold when the request is whole, or a thief could leave requests lying to make himself a new key with. Bodies that
+ * came with their head, as nearly all do, cost nothing here; devices and uploads look again with their own commit.
+ */
+async function hearOut({ deps, req, res, route, credential }: Lifecycle): Promise<void> {
+  if (route?.body !== 'json' || credential === null || req.complete || credential.key.kind === 'device') return;
+  admitting({ req, res }).admitted();
+  await readWhole(req, JSON_BYTES_MAX);
+  const over = await whyOver(deps, credential);
+  if (over !== null) throw over;
 }
 
 /**

@@ -3,7 +3,7 @@ import { isWellFormed } from '../../domain/upload/filename.ts';
 import { FuselinkError } from '../../usecases/error.ts';
 
 /** JSON bodies are small; anything larger is a mistake. */
-const JSON_BYTES_MAX = 65_536;
+export const JSON_BYTES_MAX = 65_536;
 
 /** Bytes held for a reader that is busy, before the client is made to wait. */
 const HELD_BYTES_MAX = 262_144;
@@ -18,7 +18,7 @@ export function requestBytes(req: IncomingMessage): AsyncIterableIterator<Uint8A
   return whole === undefined ? new BodyReader(req) : onePiece(whole);
 }
 
-/** Bodies that had to be read whole before anything may be done with them: those of signed requests. */
+/** Bodies that had to be read whole before anything may be done with them: of signed requests, and JSON that took its time. */
 const READ_ALREADY = new WeakMap<IncomingMessage, Uint8Array>();
 
 async function* onePiece(bytes: Uint8Array): AsyncIterableIterator<Uint8Array> {
@@ -28,7 +28,7 @@ async function* onePiece(bytes: Uint8Array): AsyncIterableIterator<Uint8Array> {
 /** The whole body, at most `bytesMax`; whoever reads the request after this gets the same bytes. */
 export async function readWhole(req: IncomingMessage, bytesMax: number): Promise<Uint8Array> {
   const tooLarge = () =>
-    new FuselinkError('payload_too_large', `Expected at most ${bytesMax} bytes in a signed request, got more.`);
+    new FuselinkError('payload_too_large', `Expected at most ${bytesMax} bytes in such a request, got more.`);
   if ((announcedBytes(req) ?? 0) > bytesMax) throw tooLarge();
   const parts: Uint8Array[] = [];
   let bytes = 0;

@@ -1,12 +1,12 @@
 import type { AuditAnswer } from '#sdk/protocol';
 import type { AuditRow } from '../../ports/tables.ts';
 import { auditAnswer } from '../audit/read-audit.ts';
+import { whyOver } from '../auth/still-holds.ts';
 import { type Caller, requireAccountKey } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import type { FuselinkError } from '../error.ts';
 import { FEED_PAGE_ROWS } from './account-feed.ts';
 import type { Listening } from './event-hub.ts';
-import { whyOver } from './still-holds.ts';
 
 /** What a stream tells its listener. `seq`: the place from which a listener that comes back goes on. */
 export type EventStep =

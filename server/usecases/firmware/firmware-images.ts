@@ -10,6 +10,7 @@ import {
 import { fromBase64url, fromHex, toHex, utf8 } from '../../domain/base64url.ts';
 import type { Write } from '../../ports/metadata-store.ts';
 import type { FirmwareBlockRow, FirmwareImageRow } from '../../ports/tables.ts';
+import { whyOver } from '../auth/still-holds.ts';
 import { auditOf, type Caller, requireAccountKey, requireManagement, requireWriter } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
@@ -75,6 +76,9 @@ export async function addFirmware(
   if (!begun.ok) throw taken(release);
   try {
     await receive(deps, image, manifest, what.bytes);
+    // An image takes minutes, and whoever sends it may have lost his key or session meanwhile.
+    const over = await whyOver(deps, caller);
+    if (over !== null) throw over;
     const ready: FirmwareImageRow = { ...image, state: 'ready', version: 2 };
     const detail = { release, size: manifest.size, sha256: manifest.sha256, signer };
     const outcome = await deps.store.commit([

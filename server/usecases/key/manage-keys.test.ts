@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DeviceId } from '../../domain/ids.ts';
 import { type Kit, startKit, type TestAccount } from '../../testing/server-kit.ts';
@@ -15,6 +17,23 @@ async function signedIn(): Promise<{ account: TestAccount; auth: string }> {
 }
 
 const create = (auth: string, json: object = { name: 'a key' }) => kit.call('POST', '/v1/keys', { auth, json });
+
+/** A request that was let in, has sent its first bytes, and sends the last ones when the test says so. */
+async function heldBack(url: string, what: { method: string; headers: Record<string, string>; first: string }) {
+  const headers = { ...what.headers, expect: '100-continue', 'transfer-encoding': 'chunked' };
+  const req = request(url, { method: what.method, headers });
+  const answered = once(req, 'response') as Promise<[IncomingMessage]>;
+  req.flushHeaders();
+  await once(req, 'continue');
+  req.write(what.first);
+  return {
+    async finish(rest: string) {
+      req.end(rest);
+      const [res] = await answered;
+      return { status: res.statusCode, json: JSON.parse(Buffer.concat(await res.toArray()).toString('utf8')) };
+    },
+  };
+}
 
 describe('keys', () => {
   test('create: a name → 64 hex characters, shown once, kept as a hash and a prefix', async () => {
@@ -162,6 +181,64 @@ describe('keys', () => {
     expect(kept.rows).toBe(0);
   });
 
+  test('revoke: while a resumable upload with the key brings its last bytes → refused, and nothing can be read', async () => {
+    const { auth } = await signedIn();
+    const made = await create(auth);
+    const tus = { 'tus-resumable': '1.0.0' };
+    const begun = await kit.call('POST', '/v1/uploads', {
+      auth: made.json.key,
+      headers: { ...tus, 'upload-length': '6' },
+    });
+    const held = await heldBack(begun.headers.get('location') ?? '', {
+      method: 'PATCH',
+      headers: {
+        ...tus,
+        authorization: made.json.key,
+        'upload-offset': '0',
+        'content-type': 'application/offset+octet-stream',
+      },
+      first: 'abc',
+    });
+    await kit.call('DELETE', `/v1/keys/${made.json.id}`, { auth });
+    const answer = await held.finish('def');
+    expect([answer.status, answer.json.code]).toEqual([401, 'key_revoked']);
+    const rows = await kit.server.deps.store.list('transfers', { where: [['key_id', '=', made.json.id]], limit: 2 });
+    expect(rows.map(({ state }) => state)).toEqual(['uploading']);
+  });
+
+  test.each([
+    ['the session was ended', 'POST', () => '/v1/auth/logout', 'token_invalid'],
+    ['its key was revoked', 'DELETE', (id: string) => `/v1/keys/${id}?confirm=last-key`, 'token_invalid'],
+  ] as const)(
+    'in flight: a key asked for, and %s before the body was whole → refused, no key is made',
+    async (_what, method, path, code) => {
+      const { account, auth } = await signedIn();
+      const before = await kit.server.deps.store.count('api_keys', { where: [['account_id', '=', account.accountId]] });
+      const held = await heldBack(`${kit.url}/v1/keys`, {
+        method: 'POST',
+        headers: { authorization: auth, 'content-type': 'application/json' },
+        first: '{"name":',
+      });
+      const stopped = await kit.call(method, path(account.row.id), { auth });
+      expect(stopped.status).toBeLessThan(300);
+      const answer = await held.finish('"left lying"}');
+      expect([answer.status, answer.json.code]).toEqual([401, code]);
+      const after = await kit.server.deps.store.count('api_keys', { where: [['account_id', '=', account.accountId]] });
+      expect(after.rows).toBe(before.rows);
+    },
+  );
+
+  test('in flight: a body in pieces, and all still holds → done as if it had come at once', async () => {
+    const { auth } = await signedIn();
+    const held = await heldBack(`${kit.url}/v1/keys`, {
+      method: 'POST',
+      headers: { authorization: auth, 'content-type': 'application/json' },
+      first: '{"name":',
+    });
+    const answer = await held.finish('"slow"}');
+    expect([answer.status, answer.json.name]).toEqual([201, 'slow']);
+  });
+
   test('device: an upload begun under its old key, revoked since → finishes under its new one', async () => {
     const { account } = await signedIn();
     const device = await account.device('mover');
@@ -213,6 +290,20 @@ describe('keys', () => {
     for (const wrong of ['root', '', 'OWNER']) {
       expect((await create(auth, { name: 'x', role: wrong })).json.code).toBe('invalid_field');
     }
+  });
+
+  test('roles: an operator who asks for an owner key, natively or by GraphQL → refused, or one of an operator', async () => {
+    const { account, auth } = await signedIn();
+    const operator = await create(auth, { name: 'op', role: 'operator' });
+    const login = { email: account.email, api_key: operator.json.key, totp: account.code() };
+    const { token } = (await kit.call('POST', '/v1/auth/login', { json: login })).json;
+    const more = await create(token, { name: 'more', role: 'owner' });
+    expect([more.status, more.json.code]).toEqual([403, 'role_insufficient']);
+    expect((await create(token, { name: 'same' })).json.role).toBe('operator');
+    expect((await create(token, { name: 'fewer', role: 'auditor' })).json.role).toBe('auditor');
+    const query = 'mutation { createApiKey(data: { name: "g" }) { roles { id } } }';
+    const made = await kit.call('POST', '/api', { auth: token, json: { query } });
+    expect(made.json.data.createApiKey.roles).toEqual([{ id: 'operator' }]);
   });
 
   test('looser rule: keys_may_manage, which only an owner with a second factor sets → a key creates keys, but no users', async () => {

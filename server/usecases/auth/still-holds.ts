@@ -1,11 +1,11 @@
 import type { KeyId, SessionId } from '../../domain/ids.ts';
-import { callerOfSession, requireLive } from '../auth/sessions.ts';
 import type { Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
+import { callerOfSession, requireLive } from './sessions.ts';
 
 /**
- * Why what a listener came with no longer holds, read from the store now; null while it does. Rejects with the store's
+ * Why what a listener, or a request whose body took its time, came with no longer holds, read from the store now; null while it does. Rejects with the store's
  * faults: a credential that cannot be looked at is neither good nor bad.
  */
 export async function whyOver(deps: Deps, caller: Caller): Promise<FuselinkError | null> {
@@ -14,7 +14,7 @@ export async function whyOver(deps: Deps, caller: Caller): Promise<FuselinkError
     const role =
       caller.session === undefined ? await roleOfKey(deps, caller.key.id) : await roleOfSession(deps, caller);
     if (role === caller.role) return null;
-    return new FuselinkError('role_insufficient', `The role this stream was opened with is now ${role}: open it anew.`);
+    return new FuselinkError('role_insufficient', `The role this was begun with is now ${role}: begin it anew.`);
   } catch (error) {
     if (error instanceof FuselinkError) return error;
     throw error;
@@ -23,7 +23,7 @@ export async function whyOver(deps: Deps, caller: Caller): Promise<FuselinkError
 
 async function roleOfKey(deps: Deps, id: KeyId): Promise<string> {
   const key = await deps.store.get('api_keys', { id });
-  if (key === null) throw new FuselinkError('key_unknown', 'The API key of this stream is no longer known here.');
+  if (key === null) throw new FuselinkError('key_unknown', 'The API key this was begun with is no longer known here.');
   if (key.state === 'revoked') {
     throw new FuselinkError(
       'key_revoked',
