@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { createRequire, isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -8,6 +8,8 @@ import { ERRORS } from '#sdk/protocol';
 import { readSettings, SETTINGS } from '../settings.ts';
 
 const here = import.meta.dirname;
+/** The programs of these files, as `npm run build` makes them. */
+const BUNDLES = { server: 'dist/server/main.mjs', bridge: 'dist/bridge/main.mjs' };
 const file = (name: string) => readFileSync(join(here, name), 'utf8');
 const isThere = (program: string) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 
@@ -71,18 +73,61 @@ it('alerts: parsed → each has an expression, a severity and a summary, and cod
   }
 });
 
-it('systemd unit: → stops later than the server lets transfers finish, and systemd finds nothing wrong with it', () => {
-  const unit = file('fuselink.service');
-  expect(Number(/TimeoutStopSec=(\d+)/.exec(unit)?.[1])).toBeGreaterThan(30);
-  if (!isThere('systemd-analyze')) return;
-  const folder = mkdtempSync(join(tmpdir(), 'fuselink-unit-'));
-  try {
-    writeFileSync(join(folder, 'fuselink.service'), unit.replace('/usr/bin/node', process.execPath));
-    const verified = spawnSync('systemd-analyze', ['verify', join(folder, 'fuselink.service')], { encoding: 'utf8' });
-    expect(verified.stderr).not.toMatch(/fuselink\.service:\d+:/);
-  } finally {
-    rmSync(folder, { recursive: true });
+it.each(['fuselink.service', 'fuselink-bridge.service'])(
+  'systemd unit: %s → stops later than what it runs lets work finish, and systemd finds nothing wrong with it',
+  (name) => {
+    const unit = file(name);
+    expect(Number(/TimeoutStopSec=(\d+)/.exec(unit)?.[1])).toBeGreaterThan(30);
+    const [, program = ''] = /^ExecStart=\/usr\/bin\/node \/opt\/fuselink\/(\S+)/m.exec(unit) ?? [];
+    expect(Object.values(BUNDLES)).toContain(program);
+    if (!isThere('systemd-analyze')) return;
+    const folder = mkdtempSync(join(tmpdir(), 'fuselink-unit-'));
+    try {
+      writeFileSync(join(folder, name), unit.replace('/usr/bin/node', process.execPath));
+      const verified = spawnSync('systemd-analyze', ['verify', join(folder, name)], { encoding: 'utf8' });
+      expect(verified.stderr).not.toMatch(new RegExp(`${name}:\\d+:`));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+);
+
+it('Containerfile: what it copies → every folder the build reads; what the bundles load → a dependency that stays', () => {
+  const { scripts, dependencies } = JSON.parse(readFileSync(join(here, '../../package.json'), 'utf8'));
+  const copied = [...file('Containerfile').matchAll(/^COPY (\w+) \.\/\1$/gm)].map(([, folder]) => folder as string);
+  const read = [...(scripts.build as string).matchAll(/tsx ([\w-]+)\//g)].map(([, folder]) => folder as string);
+  for (const folder of read) expect(file('Containerfile')).toContain(`COPY ${folder} ./${folder}\n`);
+  for (const folder of copied) expect(read).toContain(folder);
+  for (const bundle of Object.values(BUNDLES)) {
+    const text = readFileSync(join(here, '../..', bundle), 'utf8');
+    const loaded = [...text.matchAll(/^import [^"']*["']([^"'.#][^"']*)["'];$/gm)].map(([, name]) => name as string);
+    const packages = loaded.filter((name) => !isBuiltin(name)).map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)?.[0]);
+    expect(packages.length).toBeGreaterThan(0);
+    expect({ bundle, missing: packages.filter((name) => !((name ?? '') in dependencies)) }).toEqual({
+      bundle,
+      missing: [],
+    });
   }
+  expect(readdirSync(join(here, '../../dist/dashboard'))).toContain('manifest.json');
+});
+
+it('compose: the bridge → runs what the image has, on a configuration and secrets that are mounted', (test) => {
+  if (parseYaml === null) return test.skip('no YAML parser is installed');
+  const { bridge } = yaml('compose.yaml').services;
+  expect(bridge.entrypoint).toEqual(['node', BUNDLES.bridge]);
+  const at = bridge.volumes.map((volume: string) => volume.split(':')[1]);
+  expect(at).toContain(bridge.command[1]);
+  const config = JSON.parse(file('fuselink-bridge.json'));
+  expect(at).toContain(config.data);
+  expect(config.server).toBe(/^FUSELINK_PUBLIC_URL=(.+)$/m.exec(file('example.env'))?.[1]);
+  const { cert, key } = config.tls;
+  for (const path of [config.gateway_key_file, config.broker.password_file, cert, key]) {
+    expect(at).toContain(`/etc/fuselink-bridge/${path.split('/')[0]}`);
+  }
+  expect(bridge.healthcheck.test.join(' ')).toContain(`http://${config.http}/healthz`);
+  expect(bridge.ports.map((port: string) => port.split(':')[1])).toEqual(
+    config.listen.map((address: string) => new URL(address).port),
+  );
 });
 
 it('nginx: the snippet → accepted by nginx', (test) => {
