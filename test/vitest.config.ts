@@ -14,7 +14,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     // CI's two cores are shared with others: a test of kills and races may starve once. What needed it is in the report.
-    retry: process.env['CI'] ? 1 : 0,
+    retry: process.env['CI'] ? 2 : 0,
     testTimeout: 60_000,
     // What is polled for comes soon, but not on a busy machine.
     expect: { poll: { timeout: 15_000 } },

@@ -13,7 +13,7 @@ export default defineConfig({
     globalSetup: ['test/support/secrets/report.ts'],
     pool: 'forks',
     maxWorkers: 1,
-    retry: process.env['CI'] ? 1 : 0,
+    retry: process.env['CI'] ? 2 : 0,
     testTimeout: 900_000,
     // What is polled for comes soon, but not on a busy machine.
     expect: { poll: { timeout: 15_000 } },
