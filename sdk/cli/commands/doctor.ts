@@ -159,9 +159,21 @@ function findKey(parsed: Parsed, terminal: Terminal): { key: string | null; find
     const detail = `${folder}: ${state}${mirrored || state !== 'settled' ? '' : ', one slot of two'}`;
     return { key, findings: [{ check: 'credentials', state: 'ok', detail }] };
   } catch (error) {
-    const mend = '`fuselink key import`, FUSELINK_KEY or --key-file';
+    // A file that is there and refused says itself what to change: another key would not be kept any better.
+    const mend =
+      error instanceof FuselinkError && error.code === 'key_missing'
+        ? '`fuselink key import`, FUSELINK_KEY or --key-file'
+        : 'mend the store as it says, or give the key with --key-file until then';
     return { key: null, findings: [{ check: 'credentials', state: 'fail', detail: text(error), mend }] };
   }
+}
+
+export function diskFinding(folder: string, freeBytes: number): Finding {
+  const check = 'disk';
+  const free = showBytes(freeBytes);
+  if (freeBytes >= FREE_BYTES_WANTED) return { check, state: 'ok', detail: `${folder}: ${free} free` };
+  const mend = 'make room: readings wait there while the server is away';
+  return { check, state: 'warn', detail: `${folder}: only ${free} free`, mend };
 }
 
 async function checkDisk(terminal: Terminal): Promise<Finding> {
@@ -171,14 +183,7 @@ async function checkDisk(terminal: Terminal): Promise<Finding> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await access(folder, constants.W_OK);
     const { bavail, bsize } = await statfs(folder);
-    const free = bavail * bsize;
-    if (free >= FREE_BYTES_WANTED) return { check, state: 'ok', detail: `${folder}: ${showBytes(free)} free` };
-    return {
-      check,
-      state: 'warn',
-      detail: `${folder}: only ${showBytes(free)} free`,
-      mend: 'make room: readings wait there while the server is away',
-    };
+    return diskFinding(folder, bavail * bsize);
   } catch (error) {
     return {
       check,
