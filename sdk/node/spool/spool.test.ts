@@ -165,36 +165,6 @@ test('time: what the clock says and how far it is trusted → with each reading'
   await spool.close();
 });
 
-test('a full disk: ENOSPC from the file system → drop-oldest keeps the newest, everything is counted, it is told', async () => {
-  let room = 9000;
-  const written = new Map<number, number>();
-  const fileSystem = {
-    ...nodeFileSystem,
-    write: async (handle: Parameters<typeof nodeFileSystem.write>[0], content: Uint8Array, at: number) => {
-      const before = written.get(handle.fd) ?? 0;
-      const grows = Math.max(0, at + content.length - before);
-      if (grows > room) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
-      room -= grows;
-      written.set(handle.fd, Math.max(before, at + content.length));
-      await nodeFileSystem.write(handle, content, at);
-    },
-    remove: async (path: string) => {
-      room += existsSync(path) ? statSync(path).size : 0;
-      await nodeFileSystem.remove(path);
-    },
-  };
-  const notices: SpoolNotice[] = [];
-  const spool = open(freshFolder(), { fileSystem, segmentBytesMax: 512, onNotice: (notice) => notices.push(notice) });
-  room = 8192 + 3000;
-  for (let i = 0; i < 200; i++) await spool.record(bytes(`reading ${i}`));
-  const texts = await drain(spool);
-  const dropped = Object.values(spool.stats().lanes[1]!.dropped).reduce((sum, each) => sum + each, 0);
-  expect(texts.at(-1)).toBe('reading 199');
-  expect(texts.length + dropped).toBe(200);
-  expect(notices.some((notice) => notice.type === 'fault' && notice.fault.kind === 'full')).toBe(true);
-  await spool.close();
-});
-
 test('a sync that fails for good → records are refused as storage_fault, taking says spool_not_durable, closing ends', async () => {
   const folder = freshFolder();
   const spool = open(folder);
