@@ -4,8 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { BuildOptions, Metafile, Plugin } from 'esbuild';
 import { build } from 'esbuild';
 import { buildNodePackage, ENTRY } from './build-node.ts';
-import { espruinoOptions } from './espruino-build.ts';
-import { shrink } from './espruino-shrink.ts';
+import { espruinoOptions, espruinoShort } from './espruino-build.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -71,7 +70,7 @@ const TARGETS: readonly Target[] = [
     executable: true,
   },
   { output: 'sdk/espruino/fuselink.js', options: espruinoOptions(false), executable: false },
-  { output: 'sdk/espruino/fuselink.min.js', options: espruinoOptions(true), executable: false, finish: shrink },
+  { output: 'sdk/espruino/fuselink.min.js', options: espruinoOptions(true), executable: false, finish: espruinoShort },
 ];
 
 /** `sdk/node/api.ts` has no imports of its own, so it is the package's types; what is not a type is declared here. */

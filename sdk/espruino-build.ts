@@ -1,7 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import type { BuildOptions, Plugin } from 'esbuild';
+import { type BuildOptions, type Plugin, transformSync } from 'esbuild';
+import { inlinedFunctions } from './espruino-inline.ts';
+import { shrink, withOwnNames } from './espruino-shrink.ts';
 import { tableModule, withShortWords } from './espruino-table.ts';
+
+const BANNER = 'var $x=exports,$r=require;';
 
 const SDK = fileURLToPath(new URL('.', import.meta.url));
 
@@ -57,7 +61,9 @@ const OWN_PROPERTIES = [
 const swap: Plugin = {
   name: 'what-espruino-has',
   setup(bundler) {
-    const native = (names: string) => () => ({ contents: `export { ${names} } from '${SDK}espruino/native.ts';` });
+    const native = (names: string) => () => ({
+      contents: `export { ${names} } from '${SDK}espruino/native.ts';`,
+    });
     bundler.onLoad({ filter: /core\/bytes\/crc32\.ts$/ }, native('crc32'));
     bundler.onLoad({ filter: /core\/bytes\/text\.ts$/ }, native('fromAscii, fromHex, toAscii, toHex'));
     bundler.onLoad({ filter: /core\/bytes\/arrays\.ts$/ }, native('concatBytes, copyBytes, equalBytes'));
@@ -66,13 +72,23 @@ const swap: Plugin = {
       loader: 'js',
     }));
     bundler.onLoad({ filter: /(core\/rotation\/\w+|espruino\/(agent|fuselink))\.ts$/ }, async ({ path }) => {
-      const source = (await readFile(path, 'utf8')).replace(/^ *recovery: false,$/m, '');
+      const source = (await readFile(path, 'utf8'))
+        .replace(/^ *recovery: false,$|, source: 'offer', recovery: false/m, '')
+        // The one who steps has no use for the state before; a device is provisioned before it boots.
+        .replace('copyState(before)', 'before')
+        .replace(" || event.kind === 'provisioned'", '');
       return { contents: withShortWords(source, "'"), loader: 'ts' };
     });
     // Nobody reads messages on a device: the code says what it was.
     bundler.onLoad({ filter: /core\/credentials\/slots\.ts$/ }, async ({ path }) => {
       const source = await readFile(path, 'utf8');
       return { contents: source.replace(/throw nvsError\((\w+), [^;]*;/g, 'throw $1;'), loader: 'ts' };
+    });
+    // What holds the key's bytes is shown to nobody here, and every function costs.
+    bundler.onLoad({ filter: /(core\/credentials\/(key|record)|espruino\/signed)\.ts$/ }, async ({ path }) => {
+      const source = await readFile(path, 'utf8');
+      const plain = source.replace(/bytes: function \(\) \{\s*return bytes;\s*\}/, 'bytes: bytes');
+      return { contents: plain.replace(/\.bytes\(\)/g, '.bytes'), loader: 'ts' };
     });
     // Nothing in a module that is not asked for matters to the others.
     bundler.onResolve({ filter: /^[.#]/ }, async ({ path, resolveDir, kind, importer, pluginData }) => {
@@ -83,31 +99,46 @@ const swap: Plugin = {
   },
 };
 
-/** One CommonJS module of what the interpreter can run; esbuild itself refuses most of what it cannot. */
-export function espruinoOptions(minify: boolean): BuildOptions {
+const SYNTAX = {
+  target: 'es5',
+  supported: {
+    arrow: true,
+    'const-and-let': true,
+    class: true,
+    'template-literal': true,
+    'for-of': true,
+    'nullish-coalescing': false,
+    'optional-catch-binding': false,
+    'class-field': false,
+    'class-static-field': false,
+  },
+  charset: 'ascii',
+  legalComments: 'none',
+} satisfies BuildOptions;
+
+/**
+ * One CommonJS module of what the interpreter can run; esbuild itself refuses most of what it cannot. The short one is made
+ * of what this gives by `espruinoShort`.
+ */
+export function espruinoOptions(short: boolean): BuildOptions {
   return {
+    ...SYNTAX,
     entryPoints: ['sdk/espruino/fuselink.ts'],
     format: 'esm',
     platform: 'neutral',
-    target: 'es5',
-    supported: {
-      arrow: true,
-      'const-and-let': true,
-      class: true,
-      'template-literal': true,
-      'for-of': true,
-      'nullish-coalescing': false,
-      'optional-catch-binding': false,
-      'class-field': false,
-      'class-static-field': false,
-    },
-    minify,
-    charset: 'ascii',
+    minifySyntax: short,
     keepNames: false,
-    legalComments: 'none',
-    banner: { js: 'var $x=exports,$r=require;' },
+    banner: { js: BANNER },
     plugins: [swap],
-    ...(minify ? { mangleProps: new RegExp(`^(?:${OWN_PROPERTIES.join('|')})$`) } : {}),
+    ...(short ? { mangleProps: new RegExp(`^(?:${OWN_PROPERTIES.join('|')})$`) } : {}),
     tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
   };
+}
+
+/** The module as short as it gets, from the bundle that `espruinoOptions(true)` gives. */
+export function espruinoShort(bundle: string): string {
+  const tidy = (text: string) =>
+    transformSync(text, { ...SYNTAX, format: 'esm', minifySyntax: true, treeShaking: true }).code;
+  const whole = withOwnNames(inlinedFunctions(bundle.replace(BANNER, ''), tidy));
+  return BANNER + shrink(transformSync(whole, { ...SYNTAX, format: 'esm', minify: true, treeShaking: true }).code);
 }

@@ -6,13 +6,13 @@ import { type Node, parse } from 'acorn';
  * often are spelled out once.
  */
 
-interface Edit {
+export interface Edit {
   start: number;
   end: number;
   text: string;
 }
 
-type Any = Node & Record<string, unknown>;
+export type Any = Node & Record<string, unknown>;
 
 function children(node: Any): Any[] {
   return Object.values(node)
@@ -20,12 +20,12 @@ function children(node: Any): Any[] {
     .filter((value): value is Any => typeof value === 'object' && value !== null && 'type' in value);
 }
 
-function walk(node: Any, visit: (node: Any, parent: Any | null) => void, parent: Any | null = null): void {
+export function walk(node: Any, visit: (node: Any, parent: Any | null) => void, parent: Any | null = null): void {
   visit(node, parent);
   for (const child of children(node)) walk(child, visit, node);
 }
 
-function applied(text: string, edits: Edit[]): string {
+export function applied(text: string, edits: Edit[]): string {
   let out = '';
   let at = 0;
   for (const edit of edits.sort((a, b) => a.start - b.start || a.end - b.end)) {
@@ -36,7 +36,7 @@ function applied(text: string, edits: Edit[]): string {
   return out + text.slice(at);
 }
 
-function tree(text: string): Any {
+export function tree(text: string): Any {
   return parse(text, { ecmaVersion: 2015, sourceType: 'script' }) as unknown as Any;
 }
 
@@ -146,7 +146,22 @@ function looseComparisons(text: string): string {
   return applied(text, edits);
 }
 
+const SPELLED_OUT = ['Uint8Array', 'setTimeout', 'clearTimeout'];
+
+/** What the interpreter offers by a long name and is used often has a name of the module's own, which is then shortened. */
+export function withOwnNames(text: string): string {
+  const program = tree(text);
+  const edits: Edit[] = [];
+  walk(program, (node, parent) => {
+    const member = parent?.type === 'MemberExpression' && parent['property'] === node;
+    const name = node['name'] as string;
+    if (node.type === 'Identifier' && SPELLED_OUT.includes(name) && !member) {
+      edits.push({ start: node.start, end: node.end, text: `own_${name}` });
+    }
+  });
+  return `var ${SPELLED_OUT.map((name) => `own_${name} = ${name}`).join(', ')};\n${applied(text, edits)}`;
+}
+
 export function shrink(text: string): string {
-  const [banner = '', ...rest] = text.trim().split('\n');
-  return banner + looseComparisons(inlined(joined(arrows(rest.join('\n')))));
+  return looseComparisons(inlined(joined(arrows(text.trim()))));
 }

@@ -112,16 +112,8 @@ export function tableModule(wordsSource: string): string {
     return said;
   };
   const shared = [...words.actions.keys()].filter((word) => uses(word) > 1 && meaning(words.actions, word).length > 40);
-  // Only what it looks at is handed to an action.
-  const handed = (word: string) =>
-    ['state', 'event', 'effects']
-      .filter((name) => new RegExp(`\\b${name}\\b`).test(meaning(words.actions, word)))
-      .join(', ');
-  const functions = shared.map(
-    (word) => `function do_${word}(${handed(word)}) {\n${meaning(words.actions, word)}\n}\n`,
-  );
-  const done = (word: string) =>
-    shared.includes(word) ? `do_${word}(${handed(word)});` : `{ ${meaning(words.actions, word)} }`;
+  const functions = shared.map((word) => `function do_${word}() {\n${meaning(words.actions, word)}\n}\n`);
+  const done = (word: string) => (shared.includes(word) ? `do_${word}();` : `{ ${meaning(words.actions, word)} }`);
   const condition = (row: DeviceRow) => {
     const phases = row.phases[0] === '*' ? [] : [phaseCondition(row.phases)];
     return [...phases, ...row.guards.map((word) => `(${meaning(words.guards, word)})`)].join(' && ') || 'true';
@@ -131,24 +123,55 @@ export function tableModule(wordsSource: string): string {
   const all = lean.flatMap((row) => row.events).filter((event) => event !== '*' && !EVENTS_LEFT_OUT.includes(event));
   const busy = lean.find((row) => row.events[0] === '*') as DeviceRow;
   const chain = (event: string) => {
-    const own = lean.filter((row) => row.events.includes(event));
+    const own = merged(lean.filter((row) => row.events.includes(event)));
     // What was being written is written, whatever came of it; no row of this event begins another write.
     const after = event === 'written' ? ' state.writing = null;' : '';
     return own.map((row) => `if (${condition(row)}) { ${body(row)} }`).join(' else ') + after;
   };
   const cases = (events: string[]) => events.map((event) => `case "${event}": ${chain(event)}\nbreak;`).join('\n');
+  // What a step works on stands beside its functions: one step is over before the next begins, and nobody has to hand it on.
   // What is read back is heard at any time; everything else only where nothing is being written.
   return `
-${words.rest}
-${functions.join('')}
-export function takeRow(state, event, effects) {
+let state, event, effects;
+function isEvents(key) { return !!key && event.fingerprint === key.fingerprint; }
+${withoutHanding(words.rest)}
+${withoutHanding(functions.join(''))}
+export function takeRow(now, said, out) {
+  state = now;
+  event = said;
+  effects = out;
   const candidate = state.candidate;
   if (${condition(busy)} && event.kind !== "written") return;
   switch (event.kind) {
-${cases([...new Set(all)])}
+${withoutHanding(cases([...new Set(all)]))}
   }
 }
 `;
+}
+
+/** Functions of the words neither take nor are given the state, the event and the effects. */
+function withoutHanding(text: string): string {
+  return text
+    .replace(/\bisNamed\(([\w.]+), event\)/g, 'isEvents($1)')
+    .replace(/\b(?!keyToSend|candidateOrBase)(\w+)\((?:state|event|effects)(?:, (?:event|effects))*\)/g, '$1()')
+    .replace(/\bcopyOver\(state, ([\w.]+), effects\)/g, 'copyOver($1)');
+}
+
+/** Rows that look at the phase alone and do the same are one, where no row between them looks at a phase of theirs. */
+function merged(rows: DeviceRow[]): DeviceRow[] {
+  const kept: DeviceRow[] = [];
+  for (const row of rows) {
+    const same = kept.findIndex(
+      (one) =>
+        one.guards.length + row.guards.length === 0 && one.next === row.next && `${one.actions}` === `${row.actions}`,
+    );
+    const before = kept[same];
+    const between = same < 0 ? [] : kept.slice(same + 1);
+    const isFree = between.every(({ phases }) => !phases.some((phase) => phase === '*' || row.phases.includes(phase)));
+    if (before === undefined || !isFree || before.phases[0] === '*') kept.push(row);
+    else kept[same] = { ...before, phases: [...before.phases, ...row.phases] };
+  }
+  return kept;
 }
 
 function phaseCondition(phases: readonly string[]): string {

@@ -9,9 +9,9 @@ import {
   type RawSlots,
   type RotationEffect,
   type RotationEvent,
+  type RotationState,
   type SlotRecord,
   stepRotation,
-  unbootedRotation,
   unwrapKey,
 } from '#sdk/core';
 import { OFFER_WRAP_LABEL } from '#sdk/protocol';
@@ -22,7 +22,7 @@ import { derivedKey, position } from './signed.ts';
 /** What the agent wants to send. */
 export type Asked = Extract<RotationEffect, { kind: 'ask' | 'report' }>;
 
-let state = unbootedRotation();
+let state: RotationState;
 let slots: RawSlots;
 /** What the last offer brought, until it is in a slot. */
 let offered: SlotRecord;
@@ -104,12 +104,15 @@ export function hear(
   told: Fields | null,
   json: Fields,
 ): void {
+  const used = key.fingerprint;
+  const named = json['fingerprint'] || null;
+  const authentic = !!told;
   const outcome = outcomeEvent({
     status: status,
     code: code,
-    usedFingerprint: key.fingerprint,
-    problemFingerprint: json['fingerprint'] || null,
-    authentic: !!told,
+    usedFingerprint: used,
+    problemFingerprint: named,
+    authentic: authentic,
     request: whole ? 'commit' : 'other',
     registeredFingerprint: null,
   });

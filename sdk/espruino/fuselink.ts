@@ -84,12 +84,10 @@ $x.connect = function (options: ConnectOptions): Client {
 
   return {
     send: function (data, said, done) {
-      let source = data as Source;
-      if (!source.read) {
-        const text = typeof data === 'string' ? data : E.toString(data as Uint8Array);
-        source = { size: text.length, read: (offset, length) => text.substring(offset, offset + length) };
-      }
-      const taken = enqueue(source, said, done);
+      const isSource = (data as { read?: unknown }).read;
+      const text = typeof data === 'string' ? data : isSource ? '' : E.toString(data as Uint8Array);
+      const own: Source = { size: text.length, read: (offset, length) => text.substring(offset, offset + length) };
+      const taken = enqueue(isSource ? (data as Source) : own, said, done);
       pump();
       return taken;
     },

@@ -2,12 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { espruinoBundle } from './bundle.ts';
 import { residentBlocks, staticGate } from './static-gate.ts';
 
-/** What the module may weigh in flash, and what it aims at. */
-const BYTES_GOAL = 8192;
-const BYTES_MAX = 9216;
-/** What it may take of RAM when it is loaded, and what it aims at with everything it makes at start. */
-const BLOCKS_GOAL = 400;
-const BLOCKS_MAX = 560;
+/** What the module may weigh in flash. */
+const BYTES_MAX = 8192;
+/** What it may take of RAM when it is loaded. */
+const BLOCKS_MAX = 336;
 
 describe('static gate', () => {
   test.each([true, false])(
@@ -21,10 +19,10 @@ describe('static gate', () => {
     const text = await espruinoBundle();
     const blocks = residentBlocks(text);
     console.log(
-      `fuselink.min.js: ${text.length} B (goal ${BYTES_GOAL}), about ${blocks} blocks loaded (goal ${BLOCKS_GOAL})`,
+      `fuselink.min.js: ${text.length} B (at most ${BYTES_MAX}), about ${blocks} blocks loaded (at most ${BLOCKS_MAX})`,
     );
-    expect(text.length).toBeLessThan(BYTES_MAX);
-    expect(blocks).toBeLessThan(BLOCKS_MAX);
+    expect(text.length).toBeLessThanOrEqual(BYTES_MAX);
+    expect(blocks).toBeLessThanOrEqual(BLOCKS_MAX);
   });
 
   test.each([
