@@ -2201,14 +2201,15 @@ class Client:
         headers = sign_request(key, self.device, self._nonce, method, path, headers, body or b"")
         answer = self.wire.exchange(method, self.wire.prefix + path, headers, body)
         nonce = answer.headers.get("fuselink-nonce", "")
-        if len(nonce) == 44:
+        told = verified(answer, key, headers[-1][1])
+        number = _whole(nonce.split(".")[0], 0xFFFFFFFF)
+        if number and len(nonce) <= 100:
             # Whoever gave it: a wrong one costs another request and nothing else.
             self._nonce = nonce
-            if self._boot == 0:
+            if self._boot == 0 and told:
                 # Nothing durable counts the boots here; the nonce's expiry rises from one to the next.
-                coded = nonce.replace("-", "+").replace("_", "/")
-                self._boot = int.from_bytes(binascii.a2b_base64(coded.encode())[1:5], "big")
-        return verified(answer, key, headers[-1][1]) or answer
+                self._boot = number
+        return told or answer
 
     def call(self, method, path, headers, body=None, length=0, request="other"):
         """A request of an upload. A 401 that only makes the agent take its other key is tried again with that, once."""
