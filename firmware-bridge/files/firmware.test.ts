@@ -69,7 +69,7 @@ class Pump {
   readonly inbox: DeviceInbox;
   running: string | null = null;
   /** What it says after it was told to boot. */
-  boots: 'running' | 'failed' = 'running';
+  boots: 'running' | 'failed' | 'silent' = 'running';
   refusals = 0;
 
   constructor(device: MqttDevice, folder: string, trusted: string) {
@@ -83,6 +83,7 @@ class Pump {
     this.inbox.came = ({ id, manifest }) => {
       void (async () => {
         await device.report({ file: id, state: 'staged' });
+        if (this.boots === 'silent') return;
         if (this.boots === 'running') this.running = manifest.firmware ?? null;
         await device.report({
           file: id,
@@ -218,6 +219,75 @@ test('devices that fail → errors over the threshold pause the roll-out, and no
   const failed = fleet.findIndex(({ inbox }) => inbox.whole.length > 0);
   expect(await firmwareOf(devices[failed]?.id ?? '')).toMatchObject({ state: 'failed', reason: 'watchdog' });
   expect(fleet.filter(({ inbox }) => inbox.whole.length > 0)).toHaveLength(1);
+});
+
+test('a device that says staged and then nothing → an error once it has been silent for as long as the rules allow, not before', async () => {
+  await setUp();
+  const fleet = await pumps();
+  for (const pump of fleet) pump.boots = 'silent';
+  await add();
+  const campaign = await rollOut('1.2.0', { ...RULES, silenceMs: 3_600_000 });
+  await tick();
+  await until('the canary is staged', async () => {
+    const states = await Promise.all(devices.map(({ id }) => firmwareOf(id)));
+    return states.some(({ state }) => state === 'staged');
+  });
+  await tick(1_800_000);
+  expect(await look(campaign)).toMatchObject({ state: 'CANARY', progress: { contacted: 1, errors: 0 } });
+  await tick(1_800_000);
+  await tick();
+  expect(await look(campaign)).toMatchObject({ state: 'PAUSED', progress: { errors: 1, waiting: 2 } });
+  const members = await world.kit.server.deps.store.list('campaign_members', { where: [], limit: 10 });
+  expect(members.map(({ reason }) => reason)).toContain('silent after it was staged');
+});
+
+test('a roll-out rolled back → who has the image is brought the one before; who was not asked keeps it; who never had one keeps what there is', async () => {
+  await setUp();
+  const fleet = await pumps();
+  await add('1.0.0');
+  const [first, second] = devices;
+  const { deps } = world.kit.server;
+  const all = { ...RULES, canary: 3 };
+  const selection = { devices: [first?.id ?? '', second?.id ?? ''] };
+  const earlier = await createCampaign(deps, world.operator, { name: '1', selection, rules: all, firmware: '1.0.0' });
+  await orderCampaign(deps, world.operator, earlier.id, { verb: 'start' });
+  const completed = async () => {
+    await tick();
+    return (await look(earlier.id)).state === 'COMPLETED';
+  };
+  await until('two run the first', completed);
+
+  image = randomBytes(50_000);
+  await add('1.1.0');
+  const [pump, waiting, fresh] = fleet as [Pump, Pump, Pump];
+  const targets = { devices: [first?.id ?? '', devices[2]?.id ?? ''] };
+  const next = await createCampaign(deps, world.operator, {
+    name: '2',
+    selection: targets,
+    rules: all,
+    firmware: '1.1.0',
+  });
+  await orderCampaign(deps, world.operator, next.id, { verb: 'start' });
+  await tick();
+  await until('two run the second', () => pump.running === '1.1.0' && fresh.running === '1.1.0');
+  await until('and are heard', async () => (await firmwareOf(devices[2]?.id ?? '')).state === 'running');
+
+  // A device does not keep images it has left behind.
+  pump.inbox.whole.length = 0;
+  await orderCampaign(deps, world.operator, next.id, { verb: 'roll-back' });
+  await until('rolled back', async () => {
+    await tick(1000);
+    return (await look(next.id)).state === 'ROLLED_BACK';
+  });
+  await until('the image before is there again', () => pump.running === '1.0.0');
+  await until('and heard', async () => (await firmwareOf(first?.id ?? '')).state === 'running');
+  expect(await firmwareOf(first?.id ?? '')).toMatchObject({ release: '1.0.0' });
+  expect([waiting.running, waiting.inbox.whole.length, fresh.running]).toEqual(['1.0.0', 1, '1.1.0']);
+  const members = await deps.store.list('campaign_members', { where: [['campaign_id', '=', next.id]], limit: 10 });
+  expect(members.map(({ outcome, reason }) => [outcome, reason]).sort()).toEqual([
+    ['done', null],
+    ['skipped', 'rolled back'],
+  ]);
 });
 
 test('a paused roll-out → what was asked for and not delivered yet waits; resumed → it comes', async () => {

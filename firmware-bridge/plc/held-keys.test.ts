@@ -4,6 +4,7 @@ import mqtt from 'mqtt';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openCredentialSlots } from '#sdk/node';
 import type { DeviceId } from '../../server/domain/ids.ts';
+import { listGateways } from '../../server/usecases/gateway/gateways.ts';
 import { lookAtRotation, orderRotation } from '../../server/usecases/rotation/operate.ts';
 import { until } from '../../test/support/until.ts';
 import { type Gateway, MqttWorld } from '../testing/mqtt-world.ts';
@@ -46,6 +47,7 @@ test('a PLC with a password: its readings go out under its own key, held here; r
   expect(key).toMatchObject({ kind: 'device', device_id: plc.id });
   await until('labelled', async () => (await look(plc.id)).key_held_by?.startsWith('gw_') === true);
   expect((await look(pump.id)).key_held_by).toBeNull();
+  expect(await listGateways(world.kit.server.deps, world.operator)).toMatchObject([{ holds_keys_of: [plc.id] }]);
   const audit = await world.kit.call('GET', '/v1/audit?limit=100', { apiKey: world.account.apiKey });
   expect(audit.json.entries.filter(({ action }: { action: string }) => action === 'gateway.holds_keys')).toHaveLength(
     1,

@@ -38,7 +38,10 @@ export function gatewayCommand(): Command {
     .option(...JSON_OPTION)
     .action(async (options: Options) => {
       const gateways = await withStores(async (deps) => listGateways(deps, await operatorFor(deps, options.account)));
-      const lines = gateways.map((row) => `${row.id}  ${row.name}  ${row.devices} devices  key ${row.key_id}`);
+      const lines = gateways.flatMap((row) => [
+        `${row.id}  ${row.name}  ${row.devices} devices  key ${row.key_id}`,
+        ...row.holds_keys_of.map((device) => `  holds the key of ${device}`),
+      ]);
       print(options.json === true, { gateways }, lines.length === 0 ? ['no gateways'] : lines);
     });
   for (const [verb, what, act] of [

@@ -18,6 +18,8 @@ function rowWrite(row: DeviceFirmwareRow, before: DeviceFirmwareRow | null): Wri
 
 /** Images of firmware, as what a campaign brings to its devices: through the gateways that speak for them. */
 export const FIRMWARE_ROLL_OUT: RollOut = {
+  undoesEnded: true,
+
   async ask(deps, { record, device }) {
     const image = await deps.store.get('firmware_images', { id: imageOf(record) });
     if (image === null) return { kind: 'skipped', reason: 'its image was removed' };
@@ -66,7 +68,8 @@ export const FIRMWARE_ROLL_OUT: RollOut = {
       const gone: DeviceFirmwareRow = { ...row, state: 'withdrawn', at_ms: nowMs, version: row.version + 1 };
       return { writes: [rowWrite(gone, row)], reason: order === 'abort' ? 'aborted' : 'rolled back' };
     }
-    if (order === 'abort') return { writes: [], reason: row.state };
+    // Where it failed, the device has gone back by itself.
+    if (order === 'abort' || row.state === 'failed') return { writes: [], reason: row.state };
     if (row.previous_image_id === null) return { writes: [], reason: 'there is no earlier image' };
     const back: DeviceFirmwareRow = {
       ...row,

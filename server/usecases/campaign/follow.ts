@@ -57,15 +57,28 @@ async function lookAtQuiet(deps: Deps, record: CampaignRecordRow): Promise<void>
 }
 
 async function takeBackAll(deps: Deps, record: CampaignRecordRow, order: 'abort' | 'rollBack'): Promise<void> {
+  await eachMember(deps, openOf(record), (id) => takeBack(deps, record, id, order));
+  if (order !== 'rollBack' || !rollOutOf(record.kind).undoesEnded) return;
+  for (const outcome of ['done', 'error'] as const) {
+    const ended = [['campaign_id', '=', record.id] as const, ['outcome', '=', outcome] as const];
+    await eachMember(deps, ended, (id) => undoEnded(deps, record, id));
+  }
+}
+
+async function eachMember(
+  deps: Deps,
+  where: readonly Condition<CampaignMemberRow>[],
+  act: (id: string) => Promise<void>,
+): Promise<void> {
   let after: string[] | null = null;
   for (;;) {
     const rows: CampaignMemberRow[] = await deps.store.list('campaign_members', {
-      where: openOf(record),
+      where,
       orderBy: [['device_id', 'asc']],
       ...(after === null ? {} : { after }),
       limit: PAGE_ROWS,
     });
-    await eachOf(rows, ({ id }) => takeBack(deps, record, id, order));
+    await eachOf(rows, ({ id }) => act(id));
     const last = rows[rows.length - 1];
     if (last === undefined || rows.length < PAGE_ROWS) return;
     after = [last.device_id];
@@ -147,5 +160,17 @@ async function takeBack(deps: Deps, record: CampaignRecordRow, id: string, order
       writes: [...writes, memberEnded(heard, 'skipped', reason)],
       answer: null,
     };
+  });
+}
+
+/** A device that has what the campaign brought goes back to what it had. What cannot be undone stays what it is. */
+async function undoEnded(deps: Deps, record: CampaignRecordRow, id: string): Promise<void> {
+  await decideAndCommit<null>(deps.store, async () => {
+    const member = await deps.store.get('campaign_members', { id });
+    const device = member === null ? null : await deps.store.get('devices', { id: member.device_id });
+    if (member === null || device === null) return { writes: [], answer: null };
+    const { writes, reason } = await rollOutOf(record.kind).takeBack(deps, { record, member, device }, 'rollBack');
+    if (writes.length === 0) return { writes: [], answer: null };
+    return { writes: [...writes, memberEnded(member, 'skipped', reason)], answer: null };
   });
 }

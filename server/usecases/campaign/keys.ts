@@ -23,6 +23,9 @@ function planFor(record: CampaignRecordRow, nowMs: number): RotationPlan {
 
 /** Rotations of keys, as what a campaign brings to its devices. */
 export const KEY_ROLL_OUT: RollOut = {
+  // A key that is proven is the device's only one that is sure to work.
+  undoesEnded: false,
+
   async ask(deps, { record, device }) {
     const loaded = await loadRotation(deps, {
       id: device.id,

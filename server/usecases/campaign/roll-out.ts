@@ -41,7 +41,9 @@ export interface RollOut {
   ask(deps: Deps, at: Asked): Promise<Asking>;
   /** Looks at one device that was asked. */
   look(deps: Deps, at: Asked): Promise<Found>;
-  /** Takes back what can be: of a device that has not ended when the campaign is aborted or rolled back. */
+  /** Whether a roll-back is also for devices whose part has ended: they have what the campaign brought, and can go back. */
+  undoesEnded: boolean;
+  /** Takes back what can be: of a device that has not ended when the campaign is aborted or rolled back. No writes: nothing can be. */
   takeBack(deps: Deps, at: Asked, order: 'abort' | 'rollBack'): Promise<{ writes: Write[]; reason: string }>;
   /** For the preflight: whether the device would be skipped, and whether a mishap could be healed from afar. */
   readiness(deps: Deps, device: DeviceRow): Promise<{ busy: boolean; recoverable: boolean }>;

@@ -100,8 +100,14 @@ export interface GatewayAnswer {
   created_at: string;
 }
 
+/** As its operator sees it. */
+export interface ListedGateway extends GatewayAnswer {
+  /** Devices whose keys it holds, because they cannot. */
+  holds_keys_of: DeviceId[];
+}
+
 /** The account's gateways, newest first; at most 200. */
-export async function listGateways(deps: Deps, caller: Caller): Promise<GatewayAnswer[]> {
+export async function listGateways(deps: Deps, caller: Caller): Promise<ListedGateway[]> {
   const rows = await deps.store.list('gateways', {
     where: [['account_id', '=', caller.accountId]],
     orderBy: [
@@ -110,7 +116,18 @@ export async function listGateways(deps: Deps, caller: Caller): Promise<GatewayA
     ],
     limit: 200,
   });
-  return Promise.all(rows.map((row) => gatewayAnswer(deps, row)));
+  return Promise.all(
+    rows.map(async (row) => ({ ...(await gatewayAnswer(deps, row)), holds_keys_of: await heldBy(deps, row) })),
+  );
+}
+
+async function heldBy(deps: Deps, { id }: GatewayRow): Promise<DeviceId[]> {
+  const listed = await deps.store.list('gateway_devices', {
+    where: [['gateway_id', '=', id]],
+    orderBy: [['id', 'asc']],
+    limit: GATEWAY_DEVICES_MAX,
+  });
+  return listed.filter(({ holds_key }) => holds_key === true).map(({ device_id }) => device_id);
 }
 
 export async function gatewayAnswer(deps: Deps, row: GatewayRow): Promise<GatewayAnswer> {
