@@ -306,6 +306,13 @@ describe.skipIf(browser === null)('the dashboard in a browser', () => {
     await page.locator('h1 .badge', { hasText: 'held' }).waitFor();
     await page.getByRole('button', { name: 'Open again' }).click();
     await page.locator('h1 .badge', { hasText: 'ready' }).waitFor();
+    const sealedRow = () =>
+      page.locator('dt', { hasText: 'Sealed end to end' }).locator('xpath=following-sibling::dd[1]');
+    expect(await sealedRow().textContent()).toBe('no');
+    const body = Buffer.from('f55345414c0d0a1a01', 'hex');
+    const sealed = await kit.yard.kit.call('POST', '/v1/upload', { apiKey: devices[0]?.key ?? '', body });
+    await open(`/transfers/${sealed.json.id}`);
+    await expect.poll(() => sealedRow().textContent()).toBe('yes');
   });
 
   it('a key is out: looked at first → nothing changes; done → stopped, its unread files burned, the report says so', async () => {

@@ -113,7 +113,9 @@ export function countDropped(lane: Lane, reason: string, readings: number): void
   if (readings > 0) lane.dropped[reason] = (lane.dropped[reason] || 0) + readings;
 }
 
-const restore = function (lane: Lane, saved: LaneSnapshot | null): void {
+/** Gives how many readings are gone that were stored. */
+const restore = function (lane: Lane, saved: LaneSnapshot | null): number {
+  let lost = 0;
   const first = lane.segments[0];
   const last = lane.segments[lane.segments.length - 1];
   const stored = last ? last.lastSequence : 0;
@@ -125,13 +127,15 @@ const restore = function (lane: Lane, saved: LaneSnapshot | null): void {
   // Written before the cut but not synced, and gone with it.
   const end = Math.max(stored, lane.done);
   if (lane.nextSequence > end + 1) {
-    countDropped(lane, 'lost', lane.nextSequence - 1 - end);
+    lost += lane.nextSequence - 1 - end;
     lane.gaps.push({ first: end + 1, last: lane.nextSequence - 1 });
   }
   if (!lane.lease && first && first.firstSequence > lane.done + 1) {
-    countDropped(lane, 'lost', first.firstSequence - 1 - lane.done);
+    lost += first.firstSequence - 1 - lane.done;
     lane.done = first.firstSequence - 1;
   }
+  countDropped(lane, 'lost', lost);
+  return lost;
 };
 
 /**
@@ -174,6 +178,7 @@ export function recoverSpool(storage: SpoolStorage, options: SpoolOptions, nowMs
     faults: 0,
     closing: false,
     nowMs: nowMs,
+    lost: [],
     damagedBytes: 0,
     snapshotLost: false,
   };
@@ -237,7 +242,8 @@ export function recoverSpool(storage: SpoolStorage, options: SpoolOptions, nowMs
       const candidate = snapshot.lanes[j] as LaneSnapshot;
       if (candidate.lane === lane.options.lane) saved = candidate;
     }
-    restore(lane, saved);
+    const lost = restore(lane, saved);
+    if (lost > 0) state.lost.push({ lane: lane.options.lane, readings: lost });
     for (let j = Math.max(0, lane.segments.length - 2); j < lane.segments.length; j++) {
       state.startup.push({ op: 'sync', name: (lane.segments[j] as Segment).name, folder: true });
     }

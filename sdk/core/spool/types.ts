@@ -149,6 +149,8 @@ export interface SpoolState {
   faults: number;
   closing: boolean;
   nowMs: number;
+  /** Readings that were stored and found gone when it was opened, a lane each: counted already, still to be told. */
+  lost: { lane: number; readings: number }[];
   /** Damage and faults met since it was opened. */
   damagedBytes: number;
   snapshotLost: boolean;

@@ -61,6 +61,12 @@ export function openRecorder(options: RecorderOptions): Recorder {
     if (error instanceof RangeError) throw new FuselinkError('option_invalid', error.message, { cause: error });
     throw error;
   }
+  const { damagedBytes } = spool.stats();
+  if (damagedBytes > 0)
+    options.warn(
+      'spool_damaged',
+      `${damagedBytes} bytes of readings on the disk could not be read: the others are sent`,
+    );
   const forwarder = new Forwarder({
     spool,
     uploader: options.uploader,

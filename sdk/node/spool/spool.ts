@@ -152,6 +152,7 @@ export function openSpool(options: OpenSpoolOptions): Spool {
     }
   };
   const state = recover();
+  for (const { lane, readings } of state.lost) options.onNotice?.({ type: 'dropped', lane, reason: 'lost', readings });
   const records = new Map<number, (outcome: RecordOutcome) => void>();
   const flushes = new Map<number, (durable: boolean) => void>();
   let tickets = 0;
