@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { renderUnicodeCompact } from 'uqr';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readSettings } from '../settings.ts';
 import { type RunningServer, startServer } from '../start.ts';
@@ -86,6 +87,16 @@ describe('fuselink-server account, audit', () => {
     if (oath === null) return context.skip('oathtool is not installed: apt-get install oathtool');
     const answer = await login({ email: made.email, api_key: made.api_key, totp: oath.stdout.trim() });
     expect(answer.status).toBe(200);
+  });
+
+  test('create: for eyes → a QR code in the terminal that says the otpauth URI, ten codes, the setup secret', async () => {
+    const { out } = await cli('account', 'create', '--email', 'eyes@example.com');
+    const uri = /^otpauth:\/\/totp\/\S+$/m.exec(out)?.[0] ?? '';
+    expect(new URL(uri).searchParams.get('secret')).toMatch(/^[A-Z2-7]{32}$/);
+    expect(out).toContain(renderUnicodeCompact(uri));
+    const codes = out.slice(out.indexOf('Recovery codes')).match(/\b[0-9a-z]{4}(?:-[0-9a-z]{4}){3}\b/g) ?? [];
+    expect(new Set(codes).size).toBe(10);
+    expect(out).toMatch(/Setup secret {3}\S+/);
   });
 
   test('users: added, set to a role, reset and removed from the command line → the running server follows', async () => {

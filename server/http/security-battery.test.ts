@@ -2,12 +2,18 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ERRORS } from '#sdk/protocol';
+import { encodePublicKey, generateKey, nodeCrypto, nodeRandom } from '#sdk/seal/node';
 import { sampleBody, samplePath } from '../testing/sample-request.ts';
 import { type Called, type CallOptions, type Kit, startKit, type TestAccount } from '../testing/server-kit.ts';
 import { type SignedFields, SigningDevice, type ToSign } from '../testing/signing-device.ts';
 import { operatorOf } from '../usecases/account/create-account.ts';
 import { addUser } from '../usecases/account/users.ts';
+import { createCampaign } from '../usecases/campaign/manage.ts';
+import { trustFirmwareKey } from '../usecases/firmware/firmware-keys.ts';
+import { addGateway } from '../usecases/gateway/gateways.ts';
 import { createKey } from '../usecases/key/manage-keys.ts';
+import { putRecipient } from '../usecases/recipient/recipients.ts';
+import { addWebhook } from '../usecases/webhook/manage.ts';
 import type { RouteDef } from './route.ts';
 import { ROUTES } from './routes.ts';
 
@@ -220,34 +226,51 @@ describe('security battery', () => {
       return { token: answer.json.token };
     }
 
-    test.each(keyed)('%s: a device key → never another device, keys, users or the audit', async (_name, route) => {
+    /** What answers a device's key with anything but a refusal: its own sending and what it is told of itself. */
+    const DEVICES_MAY = new Set([
+      ...['upload', 'uploadByPut', 'listTransfers', 'cloudtowerGetTransfers', 'whoAmI', 'ownDevice', 'getLimits'],
+    ]);
+
+    test.each(keyed)('%s: a device key → never another device, or what the account has', async (_name, route) => {
       const device = await batteryDevice();
       const answer = await call(route, { auth: device.key });
-      const accountOnly = /^\/v1\/(keys|users|account|audit|devices)|^\/api\/|^\/v2\/api\/get-(devices|vms)/;
-      if (accountOnly.test(route.path) || (route.path === '/api' && route.method === 'POST')) {
-        if (route.path === '/api') expect(answer.json.errors?.[0].extensions.code).toBeDefined();
-        else expect(answer.status).toBeGreaterThanOrEqual(400);
+      const { operationId } = route.operation;
+      if (route.path === '/api') {
+        if (route.method === 'POST') expect(answer.json.errors?.[0].extensions.code).toBeDefined();
+        return;
       }
+      if (!DEVICES_MAY.has(operationId)) expect(answer.status, operationId).toBeGreaterThanOrEqual(400);
     });
     const batteryDevice = once(() => account.device('battery'));
   });
 
   describe('other accounts', () => {
-    const withIds = keyed.filter(([, route]) => route.path.includes(':') && route.body !== 'file');
+    const isTus = (route: RouteDef) => route.path.startsWith('/v1/uploads/');
+    const withIds = keyed.filter(([, route]) => route.path.includes(':') && (route.body !== 'file' || isTus(route)));
+    const TUS = {
+      ...{ 'tus-resumable': '1.0.0', 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' },
+      'x-http-method-override': 'PATCH',
+    };
 
     test.each(withIds)("%s: another account's ids → exactly what an unknown id gets", async (_name, route) => {
       const { token } = await owner();
-      const unknown = await seen(route, token, 'unknown-id-000000000');
+      const ids = await foreignIds();
+      const secret = ids.at(-1) ?? '';
+      // What has not the form of an upload's secret needs no look-up at all.
+      const unknownId = isTus(route)
+        ? secret.replace(/^./, (first) => (first === 'A' ? 'B' : 'A'))
+        : 'unknown-id-000000000';
+      const unknown = await seen(route, token, unknownId);
       expect(unknown.answer.status).toBeGreaterThanOrEqual(400);
       expect(unknown.answer.status).not.toBe(403);
-      for (const id of await foreignIds()) {
+      for (const id of ids) {
         const foreign = await seen(route, token, id);
         expect([foreign.answer.status, withoutId(foreign.answer.text, id)]).toEqual([
           unknown.answer.status,
-          withoutId(unknown.answer.text, 'unknown-id-000000000'),
+          withoutId(unknown.answer.text, unknownId),
         ]);
         // As many look-ups, so the same class of time. A number that is none needs no look-up at all.
-        if (!/^\d+$/.test(id)) expect(foreign.reads).toBe(unknown.reads);
+        if (isTus(route) ? id === secret : !/^\d+$/.test(id)) expect(foreign.reads).toBe(unknown.reads);
       }
     });
 
@@ -261,6 +284,29 @@ describe('security battery', () => {
       kit.secrets.add(sent.json.url.split('/get/')[1]);
       const groups = await kit.call('GET', '/api/property', { auth: account.apiKey });
       const keys = await kit.call('GET', '/api/account/apikeys', { auth: account.apiKey });
+      const operator = operatorOf(account.accountId, account.row);
+      const webhook = await addWebhook(deps, operator, { url: 'https://hooks.example/a', events: ['device.silent'] });
+      kit.secrets.add(webhook.secret);
+      const campaign = await createCampaign(deps, operator, { name: 'victims', selection: {}, rules: {}, plan: {} });
+      const gateway = await addGateway(deps, operator, { name: 'victim', devices: [device.id] });
+      kit.secrets.add(gateway.key);
+      const { recipient } = await putRecipient(deps, operator, {
+        email: 'victim@example.com',
+        publicKey: encodePublicKey(nodeCrypto, generateKey(nodeCrypto, nodeRandom, 'ml-kem-768')),
+        replace: false,
+      });
+      const signer = await trustFirmwareKey(deps, operator, { publicKey: 'ab'.repeat(32), name: 'victim' });
+      const image = {
+        ...{ id: 'fw_victim00000000000', account_id: account.accountId, release: 'of-the-victim', manifest: '{}' },
+        ...{ signature: '', signer: signer.public_key, size: 1, state: 'ready' as const, created_at_ms: 1, version: 1 },
+      };
+      await deps.store.commit([{ kind: 'insert', table: 'firmware_images', row: image }]);
+      const begun = await kit.call('POST', '/v1/uploads', {
+        auth: device.key,
+        headers: { 'tus-resumable': '1.0.0', 'upload-length': '6' },
+      });
+      const secret = new URL(begun.headers.get('location') ?? '').pathname.split('/').pop() ?? '';
+      kit.secrets.add(secret);
       const [user] = await deps.store.list('users', { where: [['account_id', '=', account.accountId]], limit: 1 });
       return [
         device.id,
@@ -271,6 +317,14 @@ describe('security battery', () => {
         (await account.signIn()).id,
         String(groups.json.data[0].id),
         String(keys.json.data[0].id),
+        webhook.id,
+        campaign.id,
+        gateway.gateway.id,
+        recipient.id,
+        signer.public_key,
+        image.id,
+        image.release,
+        secret,
       ];
     }
 
@@ -283,7 +337,8 @@ describe('security battery', () => {
         return plain(...args);
       }) as unknown as typeof store.get);
       try {
-        return { answer: await call(route, { auth: token, parameter: id }), reads };
+        const headers = isTus(route) ? { headers: TUS } : {};
+        return { answer: await call(route, { auth: token, parameter: id, ...headers }), reads };
       } finally {
         get.mockRestore();
       }
@@ -380,6 +435,23 @@ describe('security battery', () => {
       expect(answer.headers.get('server')).toBeNull();
       expect(answer.headers.get('x-powered-by')).toBeNull();
     });
+
+    const pages = names.filter(([, route]) => JSON.stringify(route.operation.responses).includes('text/html'));
+    test.each(pages)(
+      '%s: as a browser opens it → a policy without scripts from elsewhere, not framed',
+      async (_name, route) => {
+        const page = await call(route, { headers: { accept: 'text/html' } });
+        if (!page.headers.get('content-type')?.startsWith('text/html')) {
+          expect(page.text).not.toContain('<');
+          return;
+        }
+        const policy = page.headers.get('content-security-policy') ?? '';
+        expect(policy).toMatch(/default-src 'none'.*frame-ancestors 'none'/);
+        expect(policy).not.toMatch(/unsafe|\*|https?:/);
+        expect(page.headers.get('x-frame-options')).toBe('DENY');
+        expect(page.text).not.toMatch(/<script[^>]*>[^<]|\son\w+=/);
+      },
+    );
 
     test('pages: a link as a browser opens it → a policy without scripts from elsewhere, not framed', async () => {
       const sent = await kit.call('POST', '/v1/upload', { auth: account.apiKey, body: '<script>alert(1)</script>' });

@@ -192,9 +192,13 @@ export async function listFirmware(
 /** The account's image, by id or release. Throws `not_found`. */
 export async function findFirmware(deps: Deps, caller: Caller, text: string): Promise<FirmwareImageRow> {
   requireAccountKey(caller);
-  const byId = await deps.store.get('firmware_images', { id: text });
-  const row = byId ?? (await deps.store.get('firmware_images', { account_id: caller.accountId, release: text }));
-  if (row !== null && row.account_id === caller.accountId && row.state === 'ready') return row;
+  // Both, always: another account's id must cost exactly what an unknown one does.
+  const [byId, byRelease] = await Promise.all([
+    deps.store.get('firmware_images', { id: text }),
+    deps.store.get('firmware_images', { account_id: caller.accountId, release: text }),
+  ]);
+  const row = byId?.account_id === caller.accountId ? byId : byRelease;
+  if (row?.state === 'ready') return row;
   throw new FuselinkError('not_found', 'There is no such image.');
 }
 
