@@ -89,8 +89,9 @@ describe('fuselink-server account, audit', () => {
     expect(answer.status).toBe(200);
   });
 
-  test('create: for eyes → a QR code in the terminal that says the otpauth URI, ten codes, the setup secret', async () => {
-    const { out } = await cli('account', 'create', '--email', 'eyes@example.com');
+  test('add-user: for eyes → a QR code in the terminal that says the otpauth URI, ten codes, the setup secret', async () => {
+    await owner();
+    const { out } = await cli('account', 'add-user', '--email', 'eyes@example.com', '--role', 'auditor');
     const uri = /^otpauth:\/\/totp\/\S+$/m.exec(out)?.[0] ?? '';
     expect(new URL(uri).searchParams.get('secret')).toMatch(/^[A-Z2-7]{32}$/);
     expect(out).toContain(renderUnicodeCompact(uri));

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Kit, seedOf, startKit, type TestAccount } from '../../testing/server-kit.ts';
 import { operatorOf } from '../account/create-account.ts';
 import { createKey } from '../key/manage-keys.ts';
+import { judgeCode } from './second-factor.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -33,6 +34,20 @@ describe('sign-in', () => {
     const cookie = answer.headers.get('set-cookie') ?? '';
     expect(cookie).toMatch(/^fuselink_session=[\w-]{43}; Path=\/; Max-Age=3600; HttpOnly; SameSite=Strict$/);
     expect(await actions(account)).toEqual(['sign_in.accepted', 'second_factor.enrolled', 'account.created']);
+  });
+
+  test('cookie: at a public https address → __Host- and Secure; under the plain name it is none of ours', async () => {
+    const secure = await startKit({ FUSELINK_PUBLIC_URL: 'https://files.example' });
+    const account = await secure.account();
+    const json = { email: account.email, api_key: account.apiKey, totp: account.code() };
+    const made = await secure.call('POST', '/v1/auth/login', { json });
+    const [cookie = '', ...attributes] = (made.headers.get('set-cookie') ?? '').split('; ');
+    expect(cookie).toMatch(/^__Host-fuselink=[\w-]{43}$/);
+    expect(attributes).toEqual(['Path=/', 'Max-Age=3600', 'HttpOnly', 'SameSite=Strict', 'Secure']);
+    expect((await secure.call('GET', '/v1/auth/session', { cookie })).json.email).toBe(account.email);
+    const plain = cookie.replace('__Host-fuselink', 'fuselink_session');
+    expect((await secure.call('GET', '/v1/auth/session', { cookie: plain })).json.code).toBe('credentials_missing');
+    await secure.stop();
   });
 
   test('sign-in: cookie, Bearer token, raw token and both together → one and the same caller', async () => {
@@ -92,6 +107,26 @@ describe('sign-in', () => {
     const now = Math.floor(deps.clock.nowMs() / 30_000);
     const code = deps.totp.code(seedOf(account.totpUri), now + steps);
     expect((await login(account, { totp: code })).status).toBe(status);
+  });
+
+  test('equal time: a right code, earlier and later ones, a wrong one → as many comparisons, none by the language', async () => {
+    const account = await kit.account();
+    const { deps } = kit.server;
+    const user = await deps.store.get('users', { email: account.email });
+    if (user === null) throw new Error('expected the user');
+    let compared = 0;
+    const equal = (a: Uint8Array, b: Uint8Array) => {
+      compared++;
+      return deps.crypto.equal(a, b);
+    };
+    const now = Math.floor(deps.clock.nowMs() / 30_000);
+    const codes = [-1, 0, 1].map((step) => deps.totp.code(seedOf(account.totpUri), now + step));
+    const counts = [...codes, '000000'].map((code) => {
+      compared = 0;
+      judgeCode({ ...deps, crypto: { ...deps.crypto, equal } }, user, code, user.totp_seed);
+      return compared;
+    });
+    expect(counts).toEqual([3, 3, 3, 3]);
   });
 
   test('once: the same code again, and earlier ones → refused; the next one → accepted', async () => {
