@@ -126,6 +126,8 @@ export function espruinoOptions(short: boolean): BuildOptions {
     entryPoints: ['sdk/espruino/fuselink.ts'],
     format: 'esm',
     platform: 'neutral',
+    // Said outright: the build of the other targets minifies, and names are still needed here.
+    minify: false,
     minifySyntax: short,
     keepNames: false,
     banner: { js: BANNER },
