@@ -72,7 +72,7 @@ export class Device {
   away = false;
   /** The power goes so many operations into the next write of a slot; −1: it does not. */
   cutInSlotWrite = -1;
-  /** It takes readings: off once a run is to come to rest. */
+  /** It takes readings: off once a run is to come to rest and nobody waits for a request of it. */
   recording = true;
 
   constructor(

@@ -11,6 +11,8 @@ export const REST_DAYS_MAX = 45;
 const VISIT_AFTER_MS = 4 * DAY_MS;
 const LOOK_EVERY_MS = 2 * HOUR_MS;
 const AUDIT_PAGE = 100;
+/** Where the server can only wait for the device's next request. */
+const WAITS_FOR_CONTACT: unknown[] = ['WANTED', 'OVERDUE'];
 
 /** The storm is over: everything is up, nothing is lost on the way, copies are gone, operators only help. */
 export function calm(world: World, operator: Operator): void {
@@ -70,6 +72,9 @@ export class Ending {
     if (left === 0) this.rest = { reached: true, open };
     for (const member of own) {
       this.#world.order('GET', `/v1/devices/${member.id}/rotation`, null, (answer) => {
+        // A device is told in answers alone: one that has said everything (while the campaign was paused, say) hears of
+        // its rotation with its next reading, as it would in life.
+        member.device.recording = WAITS_FOR_CONTACT.includes(answer?.json?.['state']);
         const why = this.#waitsFor(member, answer);
         if (why !== null) {
           open.push({ device: member.device.traits.number, why });

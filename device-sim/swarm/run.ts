@@ -104,7 +104,8 @@ function enrolFleet(world: World): void {
   }
 }
 
-function sweepRegularly(world: World): void {
+/** The server's own clockwork. */
+export function sweepRegularly(world: World): void {
   world.kernel.after(world.options.sweepEveryMs, () => {
     sweepRegularly(world);
     world.servers.sweep();
