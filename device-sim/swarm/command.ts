@@ -136,7 +136,7 @@ async function tellShrunk(result: SwarmResult, output: Output): Promise<void> {
   if (first === undefined) return;
   const shrunk = await shrink({ ...result.options, keepTrace: false }, first.invariant, (options) => {
     const { devices, days, faults } = options;
-    output.err(`smaller: ${devices} devices, ${days} days, ${faults.length} kinds of fault\n`);
+    output.err(`smaller: devices ${devices}, days ${days}, kinds of fault ${faults.length}\n`);
   });
   const broken = shrunk.result.broken.find(({ invariant }) => invariant === first.invariant) ?? first;
   output.err(`after ${shrunk.tries} runs: ${shrunk.result.replay}\n`);

@@ -34,7 +34,12 @@ export async function shrink(
   };
   for (let moved = true; moved && tries < TRIES_MAX; ) {
     moved = false;
-    for (const smaller of smallerDays(best)) if (await stillBreaks(smaller)) moved = true;
+    // The fewest first: what comes after them would make it larger again.
+    for (const smaller of smallerDays(best)) {
+      if (!(await stillBreaks(smaller))) continue;
+      moved = true;
+      break;
+    }
     for (let devices = best.devices >> 1; devices >= 1; devices >>= 1) {
       if (!(await stillBreaks({ ...best, devices }))) break;
       moved = true;
