@@ -68,7 +68,9 @@ function pageData(result: SwarmResult): object {
   const faults: { t: number; n: string; d: number }[] = [];
   for (const { atMs, device, kind, text } of result.entries) {
     const t = (atMs - EPOCH_MS) / 1000;
-    if (kind === 'fault') faults.push({ t, n: text.split(':')[0] ?? text, d: device });
+    const fault = text.split(':')[0] ?? text;
+    // What a fault led to is in the story alone.
+    if (kind === 'fault' && fault in FAULTS) faults.push({ t, n: fault, d: device });
     if (device < 0 && kind !== 'campaign') continue;
     const name = device < 0 ? 'all' : String(device);
     const story = stories[name] ?? [];

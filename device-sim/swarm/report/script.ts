@@ -23,7 +23,8 @@ function days(svg, height) {
   }
   const calm = x(data.stormDays * 86400);
   make('line', { x1: calm, x2: calm, y1: 0, y2: height - 16, stroke: 'currentColor', 'stroke-dasharray': '4 4' }, svg);
-  label(svg, calm + 4, 11, 'everything heals');
+  const fits = calm + 110 < W;
+  label(svg, calm + (fits ? 4 : -4), 11, 'everything heals', fits ? 'start' : 'end');
 }
 function when(t) {
   return 'day ' + (Math.floor(t / 86400) + 1) + ', ' + new Date(t * 1000).toISOString().slice(11, 19);

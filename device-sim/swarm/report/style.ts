@@ -11,7 +11,7 @@ h2 { font-size: 1.1rem; margin: 2rem 0 .25rem; }
 dl { display: flex; flex-wrap: wrap; gap: .5rem 2rem; margin: 0; } dt { color: var(--soft); font-size: .8rem; } dd { margin: 0; font-variant-numeric: tabular-nums; }
 code { font: .85em ui-monospace, monospace; } .replay { display: block; padding: .5rem .75rem; border: 1px solid var(--line); border-radius: .4rem; overflow-x: auto; white-space: nowrap; }
 .note { color: var(--soft); margin: 0 0 .5rem; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .25rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top; }
+section { overflow-x: auto; } table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .25rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 tr.bad td, tr.bad th { color: var(--bad); }
 .coverage th { font-weight: 500; white-space: nowrap; }
