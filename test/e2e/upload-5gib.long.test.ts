@@ -14,7 +14,6 @@ import { until } from '../support/until.ts';
 
 const SIZE = 5_368_709_120;
 /** What the server may take at any file size. */
-// Flat, whatever the size: an idle server holds about 100 MiB of it.
 const RSS_BYTES_MAX = 192 * 1_048_576;
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
