@@ -29,20 +29,26 @@ function hashOf(entry: Entry, chain: string): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
 }
 
+/** Where a reading of the audit begins that does not begin with the account: the entry before it. */
+export interface AuditStart {
+  chain: string;
+  hash: string;
+}
+
 /**
- * I14 over the whole audit, oldest entry first: the chain holds, each device's arrows join end to end (an arrow without its
+ * I14 over the audit, oldest entry first, whole or from `after` on: the chain holds, each device's arrows join end to end (an arrow without its
  * entry leaves a gap), and no key was proven twice. The arrows, for the coverage.
  */
 export function readAudit(
   entries: readonly Entry[],
-  known: { invariants: Invariants; proofs: readonly ProofSeen[] },
+  known: { invariants: Invariants; proofs: readonly ProofSeen[]; after?: AuditStart },
 ): Arrow[] {
   const { invariants } = known;
-  const chain = String(entries[0]?.['subject'] ?? '');
+  const chain = known.after?.chain ?? String(entries[0]?.['subject'] ?? '');
   const arrows: Arrow[] = [];
   const states = new Map<string, string>();
   const proven = new Map<string, number>();
-  let before = '';
+  let before = known.after?.hash ?? '';
   for (const entry of entries) {
     invariants.checked('I14');
     const seq = Number(entry['seq']);

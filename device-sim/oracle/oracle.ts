@@ -202,6 +202,14 @@ export class Oracle {
     this.#holdsWorkingKey(device);
   }
 
+  /** An order is on its way: from now on what it undoes may be undone, and what it lets go on may go on. */
+  ordering(device: number, verb: string): void {
+    const order = { verb, at: this.now() };
+    if (device >= 0) this.watch(device).orders.push(order);
+    else this.#campaignOrders.push(order);
+    if (device < 0 && (verb === 'start' || verb === 'resume')) this.#campaign = 'running';
+  }
+
   /** An operator's order was carried out, on a device or (−1) on the campaign. */
   ordered(device: number, verb: string): void {
     const at = this.now();

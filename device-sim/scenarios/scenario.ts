@@ -1,6 +1,6 @@
 import type { Operator } from '../swarm/operator.ts';
 import type { SwarmOptions } from '../swarm/options.ts';
-import type { World } from '../swarm/world.ts';
+import type { Stage } from '../swarm/stage.ts';
 
 /** A story that a fleet operator knows, told to the simulator. */
 export interface Scenario {
@@ -10,7 +10,7 @@ export interface Scenario {
   /** What of a run it sets, beside what the caller sets. */
   options: Partial<SwarmOptions>;
   /** Puts its events on the clock. What is not on it does not happen: no faults but these. */
-  begin(world: World, operator: Operator): void;
+  begin(world: Stage, operator: Operator): void;
   /** What must be so at the end, beside the invariants; null: it is. */
-  expects(world: World, operator: Operator): string | null;
+  expects(world: Stage, operator: Operator): string | null;
 }

@@ -1,5 +1,6 @@
 import { DAY_MS, HOUR_MS, MINUTE_MS } from './options.ts';
-import type { Member, World } from './world.ts';
+import type { Stage } from './stage.ts';
+import type { Member } from './world.ts';
 
 /** Faults of devices are drawn so often; rates are per device and day. */
 const DRAW_EVERY_MS = 2 * HOUR_MS;
@@ -10,7 +11,7 @@ const ASLEEP_MS_MAX = 40 * DAY_MS;
 const SLOT_WRITE_OPERATIONS = 18;
 
 /** Keeps drawing what happens to devices, brokers and the store, for as long as the storm lasts. */
-export function storm(world: World): void {
+export function storm(world: Stage): void {
   world.kernel.after(DRAW_EVERY_MS, () => {
     if (!world.stormy) return;
     storm(world);
@@ -20,7 +21,7 @@ export function storm(world: World): void {
   });
 }
 
-function strikeDevice(world: World, member: Member): void {
+function strikeDevice(world: Stage, member: Member): void {
   const { device } = member;
   const { number } = device.traits;
   const { faults } = world.chance;
@@ -72,7 +73,7 @@ function strikeDevice(world: World, member: Member): void {
 }
 
 /** The power comes and goes: each boot ends after so many operations. */
-function brownOut(world: World, member: Member, boots: number): void {
+function brownOut(world: Stage, member: Member, boots: number): void {
   const { device } = member;
   device.medium.power.left = world.chance.faults.below(60);
   if (boots <= 0) return;
@@ -81,7 +82,7 @@ function brownOut(world: World, member: Member, boots: number): void {
   });
 }
 
-function rot(world: World, { device }: Member): void {
+function rot(world: Stage, { device }: Member): void {
   const { faults } = world.chance;
   const { number } = device.traits;
   world.recorder.fault('device-bit-rot', number);
@@ -96,7 +97,7 @@ function rot(world: World, { device }: Member): void {
 }
 
 /** A second device with the same bytes, and so with the same id, keys and recovery secret. */
-export function cloneDevice(world: World, member: Member): Member {
+export function cloneDevice(world: Stage, member: Member): Member {
   const number = world.members.length;
   const { device } = member;
   const medium = device.medium.copy();
@@ -110,7 +111,7 @@ export function cloneDevice(world: World, member: Member): Member {
   return copy;
 }
 
-function strikeBroker(world: World): void {
+function strikeBroker(world: Stage): void {
   if (world.strikes('broker-restart', SHARE)) {
     world.recorder.fault('broker-restart', -1);
     world.broker.restart();
@@ -120,7 +121,7 @@ function strikeBroker(world: World): void {
   for (const member of world.members) if (member !== undefined && !member.clone) world.broker.goBack(member.device);
 }
 
-function strikeServer(world: World): void {
+function strikeServer(world: Stage): void {
   const { faults } = world.chance;
   if (world.strikes('server-503', SHARE)) {
     world.recorder.fault('server-503', -1);

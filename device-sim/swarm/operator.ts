@@ -1,6 +1,7 @@
 import type { RelayAnswer } from '#server';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from './options.ts';
-import type { Member, World } from './world.ts';
+import type { Stage } from './stage.ts';
+import type { Member } from './world.ts';
 
 const LOOK_EVERY_MS = HOUR_MS;
 const ENDED = ['COMPLETED', 'COMPLETED_WITH_STRAGGLERS', 'ABORTED', 'ROLLED_BACK'];
@@ -28,7 +29,7 @@ export interface CampaignUnderWay {
 
 /** Starts campaigns, watches them, and does what operators do to them and to single devices. */
 export class Operator {
-  readonly #world: World;
+  readonly #world: Stage;
   campaign: CampaignUnderWay | null = null;
   /** No campaign is begun any more. */
   resting = false;
@@ -38,7 +39,7 @@ export class Operator {
   /** Resumes what has paused itself. */
   resumes = true;
 
-  constructor(world: World) {
+  constructor(world: Stage) {
     this.#world = world;
   }
 
