@@ -1,10 +1,11 @@
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LinkAnswer } from '#sdk/core';
-import { writeFileAtomic } from '#sdk/node';
+import { FuselinkError, writeFileAtomic } from '#sdk/node';
 import { FILE_MANIFEST_BYTES_MAX, type FileManifest, type FileState, parseFileManifest } from '#sdk/protocol';
 import { isDeviceId } from '../broker/topics.ts';
 import type { ControlMessage, Publish } from '../control/control.ts';
+import type { Ahead, AheadOptions } from './ahead.ts';
 import type { FileLimits } from './file-limits.ts';
 import { FileReceiver } from './file-receiver.ts';
 import { fileIdOf } from './make-manifest.ts';
@@ -13,6 +14,8 @@ export interface FileDeskOptions {
   /** A folder a device below it, and in that one a file. */
   folder: string;
   limits: FileLimits;
+  /** What sends the beginning of a file on while it is still coming. */
+  ahead(device: string, file: WholeFile, of: Pick<AheadOptions, 'ready' | 'read' | 'moved'>): Promise<Ahead>;
   /** Sends a whole file; resolves when the server has it. Tries for as long as it takes. */
   send(device: string, file: WholeFile): Promise<LinkAnswer>;
   /** Its link, written down before the file is forgotten. */
@@ -29,11 +32,17 @@ export interface WholeFile {
   /** Of its own, for what the sending has to remember. */
   folder: string;
   manifest: FileManifest;
+  /** Bytes of its beginning that are on the server and not here. */
+  elsewhere: number;
 }
 
 interface Intake {
   receiver: FileReceiver;
+  /** Sends on what is here of it. */
+  ahead: Ahead;
   whole: boolean;
+  /** Whether the server was asked what it has of it, in this run. */
+  asked: boolean;
 }
 
 /** What became of a file is known for so many files of a device after it is gone from here. */
@@ -70,7 +79,7 @@ export class FileDesk {
         if ((await readFile(join(path, WHOLE_MARK)).catch(() => null)) === null) continue;
         const line = await readFile(join(path, 'manifest'), 'utf8').catch(() => '');
         const manifest = parseFileManifest(line, options.limits.fileBytesMax);
-        if (typeof manifest !== 'string') desk.#pass(device, { id, path: join(path, 'data'), folder: path, manifest });
+        if (typeof manifest !== 'string') desk.#pass(device, desk.#fileOf(device, id, manifest));
       }
     }
     return desk;
@@ -89,11 +98,13 @@ export class FileDesk {
     this.#replies.set(name, reply);
     const tell = (state: FileState) => reply(device, `down/file/${id}/state`, JSON.stringify(state));
     if (what === 'manifest') {
-      const line = payload.toString('utf8');
-      tell(this.#told(await this.#begin(device, id, line)));
+      const begun = await this.#begin(device, id, payload.toString('utf8'));
+      tell(this.#told('receiver' in begun ? await this.#upToDate(device, id, begun) : begun));
       return;
     }
-    const known = await this.#known(device, id);
+    let known = await this.#known(device, id);
+    if ('receiver' in known && (!known.asked || known.receiver.isWhole))
+      known = await this.#upToDate(device, id, known);
     if (!('receiver' in known)) {
       // A block for a file of which only the end is known comes too late, and says nothing new.
       if (what === 'ask' || known.state === 'unknown') tell(known);
@@ -105,7 +116,9 @@ export class FileDesk {
     }
     const outcome = await known.receiver.take(what, payload);
     this.#options.count('file_parts', outcome);
-    if (outcome === 'taken' && known.receiver.isWhole && !known.whole) tell(await this.#finish(device, id, known));
+    if (outcome !== 'taken') return;
+    if (known.receiver.isWhole && !known.whole) tell(await this.#finish(device, id, known));
+    else known.ahead.came();
   }
 
   /** What is on its way to the server is ended by whoever sends it. */
@@ -114,13 +127,15 @@ export class FileDesk {
     for (const stop of this.#stopPauses) stop();
     for (const intake of this.#intakes.values()) {
       const open = await intake.catch(() => null);
+      await open?.ahead.close();
       await open?.receiver.close();
     }
   }
 
   #told(known: Intake | FileState): FileState {
     if (!('receiver' in known)) return known;
-    return known.whole ? { state: 'complete' } : known.receiver.state();
+    if (!known.whole) return known.receiver.state();
+    return { state: known.receiver.bytesElsewhere > 0 ? 'passing' : 'complete' };
   }
 
   /** A manifest came: the file it is of, or why it is not taken. */
@@ -144,9 +159,24 @@ export class FileDesk {
     const opening = this.#open(device, id, line, manifest);
     this.#intakes.set(`${device}/${id}`, opening);
     opening.catch(() => this.#intakes.delete(`${device}/${id}`));
-    const intake = await opening;
-    if (!intake.whole && intake.receiver.isWhole) return this.#finish(device, id, intake);
-    return intake;
+    return opening;
+  }
+
+  /** What the server has of a file need not come again; where it has all of it, or what is here is the rest, it ends. */
+  async #upToDate(device: string, id: string, intake: Intake): Promise<Intake | FileState> {
+    if (intake.whole) return intake;
+    intake.asked = true;
+    const standing = await intake.ahead.look();
+    if (intake.whole) return intake;
+    if (standing.state === 'stored') {
+      intake.whole = true;
+      await intake.ahead.stop();
+      const file = this.#fileOf(device, id, intake.receiver.manifest);
+      if (standing.link !== null) await this.#options.sent(device, file, standing.link);
+      await this.#stored(device, file, standing.id);
+      return { state: 'stored', id: standing.id };
+    }
+    return intake.receiver.isWhole ? this.#finish(device, id, intake) : intake;
   }
 
   /** A file that is being received here, from memory or from the disk; else what is known of it. */
@@ -162,31 +192,52 @@ export class FileDesk {
     // Somebody else may have begun to open it meanwhile.
     const opening = this.#intakes.get(name) ?? this.#open(device, id, line, manifest);
     this.#intakes.set(name, opening);
-    const intake = await opening;
-    if (!intake.whole && intake.receiver.isWhole) return this.#finish(device, id, intake);
-    return intake;
+    return opening;
   }
 
   async #open(device: string, id: string, line: string, manifest: FileManifest): Promise<Intake> {
     const folder = join(this.#options.folder, device, id);
     const receiver = await FileReceiver.open(folder, line, manifest);
-    return { receiver, whole: (await readFile(join(folder, WHOLE_MARK)).catch(() => null)) !== null };
+    const whole = (await readFile(join(folder, WHOLE_MARK)).catch(() => null)) !== null;
+    return { receiver, ahead: await this.#aheadOf(device, id, receiver), whole, asked: false };
+  }
+
+  #aheadOf(device: string, id: string, receiver: FileReceiver): Promise<Ahead> {
+    return this.#options.ahead(device, this.#fileOf(device, id, receiver.manifest), {
+      ready: () => receiver.bytesAhead,
+      read: (from, bytes) => receiver.read(from, bytes),
+      moved: (offset) => receiver.elsewhere(offset),
+    });
+  }
+
+  #fileOf(device: string, id: string, manifest: FileManifest, elsewhere = 0): WholeFile {
+    const folder = join(this.#options.folder, device, id);
+    return { id, path: join(folder, 'data'), folder, manifest, elsewhere };
   }
 
   /** All of it is here: it goes on to the server, unless the whole is not what was announced. */
   async #finish(device: string, id: string, intake: Intake): Promise<FileState> {
     const { folder, count } = this.#options;
     const path = join(folder, device, id);
+    const { receiver, ahead } = intake;
     intake.whole = true;
-    if (!(await intake.receiver.finish())) {
+    if (receiver.bytesElsewhere > 0) {
+      // The whole is nowhere but on the server, which holds it against the announced digest before it counts.
+      await ahead.stop();
+      this.#pass(device, this.#fileOf(device, id, receiver.manifest, receiver.bytesElsewhere));
+      return { state: 'passing' };
+    }
+    if (!(await receiver.finish())) {
       count('refused_files', 'digest');
       this.#intakes.delete(`${device}/${id}`);
-      await intake.receiver.close();
+      await ahead.giveUp();
+      await receiver.close();
       await rm(path, { recursive: true, force: true });
       return { state: 'refused', reason: 'digest: the whole file is not what its manifest says' };
     }
     await writeFileAtomic(join(path, WHOLE_MARK), '');
-    this.#pass(device, { id, path: intake.receiver.dataPath, folder: path, manifest: intake.receiver.manifest });
+    await ahead.stop();
+    this.#pass(device, this.#fileOf(device, id, receiver.manifest));
     return { state: 'complete' };
   }
 
@@ -195,14 +246,29 @@ export class FileDesk {
     if (this.#sending.has(name)) return;
     this.#sending.add(name);
     void this.#send(device, file)
+      .finally(() => this.#sending.delete(name))
+      .then((gone) => (gone ? this.#comeAgain(device, file) : undefined))
       .catch((error: unknown) =>
         this.#options.note(`${name}: ${error instanceof Error ? error.message : String(error)}`),
-      )
-      .finally(() => this.#sending.delete(name));
+      );
   }
 
-  /** Until it is there: what only a person can mend is tried again slowly, and nothing is forgotten meanwhile. */
-  async #send(device: string, file: WholeFile): Promise<void> {
+  /** The beginning that another gateway had sent on is gone from the server: the device is asked for it. */
+  async #comeAgain(device: string, { id }: WholeFile): Promise<void> {
+    const intake = await this.#intakes.get(`${device}/${id}`);
+    if (intake === undefined || this.#closed) return;
+    intake.receiver.elsewhere(0);
+    intake.ahead = await this.#aheadOf(device, id, intake.receiver);
+    intake.whole = false;
+    const state = JSON.stringify(intake.receiver.state());
+    this.#replies.get(`${device}/${id}`)?.(device, `down/file/${id}/state`, state);
+  }
+
+  /**
+   * Until it is there: what only a person can mend is tried again slowly, and nothing is forgotten meanwhile. True where
+   * it cannot be ended from here, because its beginning is gone from the server.
+   */
+  async #send(device: string, file: WholeFile): Promise<boolean> {
     const { send, sent, note, count } = this.#options;
     while (!this.#closed) {
       try {
@@ -210,9 +276,10 @@ export class FileDesk {
         await sent(device, file, link);
         await this.#stored(device, file, link.id);
         count('files_sent');
-        return;
+        return false;
       } catch (error) {
-        if (this.#closed) return;
+        if (this.#closed) return false;
+        if (file.elsewhere > 0 && error instanceof FuselinkError && error.code === 'source_rewound') return true;
         note(`${device}: file ${file.id} was not sent: ${error instanceof Error ? error.message : String(error)}`);
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, SEND_AGAIN_MS);
@@ -223,6 +290,7 @@ export class FileDesk {
         });
       }
     }
+    return false;
   }
 
   /** The server has it: that is remembered, the file is not. */
@@ -261,6 +329,7 @@ export class FileDesk {
         continue;
       const open = await this.#intakes.get(`${device}/${id}`)?.catch(() => undefined);
       this.#intakes.delete(`${device}/${id}`);
+      await open?.ahead.close();
       await open?.receiver.close();
       await rm(join(path, id), { recursive: true, force: true });
       this.#options.count('refused_files', 'abandoned');

@@ -8,6 +8,9 @@ export interface FileLimits {
   filesPerDeviceMax: number;
   /** A file of which nothing came for so long is forgotten. */
   abandonedSeconds: number;
+  /** What came of a file goes on to the server when so many bytes of its beginning are here, or after so long. */
+  aheadBytes: number;
+  aheadMs: number;
   /** Bytes sent to a device before it is asked what it has: well below what waits for a subscriber at most. */
   windowBytes: number;
   /** How long a device that says nothing is waited for before it is told of its file again. */
@@ -19,6 +22,8 @@ export const FILE_LIMITS: FileLimits = {
   bytesPerDeviceMax: 1_073_741_824,
   filesPerDeviceMax: 4,
   abandonedSeconds: 604_800,
+  aheadBytes: 1_048_576,
+  aheadMs: 2000,
   windowBytes: 262_144,
   silenceMs: 30_000,
 };

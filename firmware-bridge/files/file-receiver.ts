@@ -15,6 +15,10 @@ import { sha256 } from './make-manifest.ts';
 
 const TABLE_BYTES = FILE_TABLE_HASHES * FILE_HASH_BYTES;
 const READ_BYTES = 1_048_576;
+/** A block or table may be missing, in the folder, or where nobody has to send it any more: on the server. */
+const MISSING = 0;
+const HERE = 1;
+const ELSEWHERE = 2;
 
 /** `foreign`: its hash is not one of this file, or the bytes are not what their hash says. */
 export type PartOutcome = 'taken' | 'known' | 'foreign';
@@ -30,9 +34,10 @@ export class FileReceiver {
   readonly #data: FileHandle;
   /** Hashes of all blocks, zeros where their table is missing. */
   readonly #hashes: Buffer;
-  readonly #tableHere: boolean[];
+  readonly #tableHere: Uint8Array;
   readonly #here: Uint8Array;
   #missing: number;
+  #elsewhere = 0;
   /** No block before this one is missing. */
   #first = 0;
   #turn: Promise<unknown> = Promise.resolve();
@@ -44,7 +49,7 @@ export class FileReceiver {
     this.#data = files.data;
     this.#missing = fileBlocks(manifest);
     this.#hashes = Buffer.alloc(this.#missing * FILE_HASH_BYTES);
-    this.#tableHere = manifest.tables.map(() => false);
+    this.#tableHere = new Uint8Array(manifest.tables.length);
     this.#here = new Uint8Array(this.#missing);
   }
 
@@ -67,16 +72,44 @@ export class FileReceiver {
     return this.#missing === 0;
   }
 
+  /** Bytes of the file's beginning that are on the server and not here. */
+  get bytesElsewhere(): number {
+    return this.#elsewhere;
+  }
+
+  /** The file up to the first block that is missing, its last block left out: with that one it would be whole. */
+  get bytesAhead(): number {
+    return Math.min(this.#firstMissing(), Math.max(0, this.#here.length - 1)) * this.manifest.block;
+  }
+
+  /** The server has so many bytes of its beginning: what of them is not here need not come. Fewer than before may. */
+  elsewhere(bytes: number): void {
+    const blocks = bytes >= this.manifest.size ? this.#here.length : Math.floor(bytes / this.manifest.block);
+    const tables = blocks === this.#here.length ? this.#tableHere.length : Math.floor(blocks / FILE_TABLE_HASHES);
+    settle(this.#here, blocks);
+    settle(this.#tableHere, tables);
+    this.#first = 0;
+    this.#missing = this.#here.filter((one) => one === MISSING).length;
+    this.#elsewhere = Math.min(this.manifest.size, (this.#here.lastIndexOf(ELSEWHERE) + 1) * this.manifest.block);
+  }
+
+  /** Bytes that are here, from any place before `bytesAhead`. */
+  async read(from: number, bytes: number): Promise<Buffer> {
+    const piece = Buffer.alloc(bytes);
+    const { bytesRead } = await this.#data.read(piece, 0, bytes, from);
+    return piece.subarray(0, bytesRead);
+  }
+
   /** What is missing, for the sender: all of it where it fits into one message, else its beginning. */
   state(): FileState {
-    const tables = this.#tableHere.flatMap((here, i) => (here ? [] : [i]));
+    const tables = [...this.#tableHere.entries()].flatMap(([i, here]) => (here === MISSING ? [i] : []));
     const firstMissing = this.#firstMissing();
     const from = firstMissing - (firstMissing % 8);
     // Blocks whose table is not here yet cannot be taken, so they are not asked for.
     const known = Math.min(this.#here.length, this.#knownBlocks());
     const bits = Buffer.alloc(Math.min(FILE_BITMAP_BYTES_MAX, Math.ceil(Math.max(0, known - from) / 8)));
     for (let i = 0; i < bits.length * 8 && from + i < known; i++) {
-      if (this.#here[from + i] === 0) bits[i >> 3] = (bits[i >> 3] as number) | (0x80 >> (i & 7));
+      if (this.#here[from + i] === MISSING) bits[i >> 3] = (bits[i >> 3] as number) | (0x80 >> (i & 7));
     }
     return {
       state: 'receiving',
@@ -128,11 +161,11 @@ export class FileReceiver {
   }
 
   async #takeTable(table: number, bytes: Buffer): Promise<PartOutcome> {
-    if (this.#tableHere[table] === true) return 'known';
+    if (this.#tableHere[table] !== MISSING) return 'known';
     if (bytes.length !== this.#tableBytes(table)) return 'foreign';
     await this.#tablesFile.write(bytes, 0, bytes.length, table * TABLE_BYTES);
     this.#hashes.set(bytes, table * TABLE_BYTES);
-    this.#tableHere[table] = true;
+    this.#tableHere[table] = HERE;
     return 'taken';
   }
 
@@ -141,7 +174,7 @@ export class FileReceiver {
     for (let block: number | null = this.#firstMissing(); ; block += 1) {
       block = this.#hashAt(hash, block);
       if (block === null) return null;
-      if (this.#here[block] === 0) return block;
+      if (this.#here[block] === MISSING) return block;
     }
   }
 
@@ -151,23 +184,23 @@ export class FileReceiver {
       at = this.#hashes.indexOf(hash, at);
       if (at < 0) return null;
       const block = Math.floor(at / FILE_HASH_BYTES);
-      if (at % FILE_HASH_BYTES === 0 && this.#tableHere[Math.floor(block / FILE_TABLE_HASHES)] === true) return block;
+      if (at % FILE_HASH_BYTES === 0 && this.#tableHere[Math.floor(block / FILE_TABLE_HASHES)] === HERE) return block;
     }
   }
 
   #firstMissing(): number {
-    while (this.#first < this.#here.length && this.#here[this.#first] === 1) this.#first += 1;
+    while (this.#first < this.#here.length && this.#here[this.#first] !== MISSING) this.#first += 1;
     return this.#first;
   }
 
   #mark(block: number): void {
-    this.#here[block] = 1;
+    this.#here[block] = HERE;
     this.#missing -= 1;
   }
 
   /** Blocks before the first missing table. */
   #knownBlocks(): number {
-    const table = this.#tableHere.indexOf(false);
+    const table = this.#tableHere.indexOf(MISSING);
     return table < 0 ? this.#here.length : table * FILE_TABLE_HASHES;
   }
 
@@ -187,15 +220,23 @@ export class FileReceiver {
       const bytes = kept.subarray(i * TABLE_BYTES, i * TABLE_BYTES + this.#tableBytes(i));
       if (bytes.length !== this.#tableBytes(i) || sha256(bytes).toString('hex') !== name) continue;
       this.#hashes.set(bytes, i * TABLE_BYTES);
-      this.#tableHere[i] = true;
+      this.#tableHere[i] = HERE;
     }
     const piece = Buffer.alloc(this.manifest.block);
     for (let block = 0; block < this.#here.length; block++) {
-      if (this.#tableHere[Math.floor(block / FILE_TABLE_HASHES)] !== true) continue;
+      if (this.#tableHere[Math.floor(block / FILE_TABLE_HASHES)] !== HERE) continue;
       const length = this.#blockBytes(block);
       const { bytesRead } = await this.#data.read(piece, 0, length, block * this.manifest.block);
       const hash = this.#hashes.subarray(block * FILE_HASH_BYTES, (block + 1) * FILE_HASH_BYTES);
       if (bytesRead === length && sha256(piece.subarray(0, length)).equals(hash)) this.#mark(block);
     }
+  }
+}
+
+/** The first `count` that are missing are elsewhere; what was elsewhere behind them is missing. */
+function settle(parts: Uint8Array, count: number): void {
+  for (let i = 0; i < parts.length; i++) {
+    if (i < count && parts[i] === MISSING) parts[i] = ELSEWHERE;
+    else if (i >= count && parts[i] === ELSEWHERE) parts[i] = MISSING;
   }
 }

@@ -4,10 +4,13 @@ import { fileSource, type Transport, writeFileAtomic } from '#sdk/node';
 import type { ControlMessage, ControlSink, Publish } from '../control/control.ts';
 import { MessageDesk } from '../control/message-desk.ts';
 import { WorkBoard } from '../control/work-board.ts';
+import { Ahead, type AheadOptions, type UploadPlace } from '../files/ahead.ts';
 import { deliveryErrand } from '../files/deliveries.ts';
 import { FileDesk, type WholeFile } from '../files/file-desk.ts';
+import type { FileLimits } from '../files/file-limits.ts';
 import { ImageShelf } from '../files/firmware.ts';
 import { Outbox } from '../files/outbox.ts';
+import { partSource } from '../files/part-source.ts';
 import type { HeldKeys } from '../plc/held-keys.ts';
 import type { Relay } from '../relay/relay.ts';
 import type { SignIn } from '../sign-in/sign-in.ts';
@@ -85,6 +88,7 @@ export async function openControlRoom(parts: ControlRoomParts): Promise<ControlR
   const files = await FileDesk.open({
     folder: join(config.data, 'files'),
     limits: config.files,
+    ahead: (device, file, of) => sendAhead(uplink, config.files, { device, file, of }),
     send: (device, file) => sendFile(uplink, device, file),
     sent: (device, { id, manifest }, link) => links.add(device, { file: id, filename: manifest.name }, link),
     count,
@@ -110,25 +114,54 @@ export async function openControlRoom(parts: ControlRoomParts): Promise<ControlR
   };
 }
 
+/** Everything about the upload of a file that is the same at any gateway, and for one that begins it or ends it. */
+function uploadOf(device: string, { id, manifest }: WholeFile) {
+  const { name, type, note = null, ttl, recipient } = manifest;
+  const about = { filename: name, contentType: type, note, ttlSeconds: ttl, recipient };
+  return { about, idempotencyKey: `file-${device}-${id}` };
+}
+
+function placeOf({ folder }: WholeFile): { read(): Promise<UploadPlace>; write(place: UploadPlace): Promise<void> } {
+  const path = join(folder, 'place.json');
+  return {
+    read: () =>
+      readFile(path, 'utf8').then(
+        (text) => JSON.parse(text) as UploadPlace,
+        () => ({ location: null, restarts: 0 }),
+      ),
+    write: (place) => writeFileAtomic(path, JSON.stringify(place)),
+  };
+}
+
+/** What sends the beginning of a file on, from wherever an earlier run or another gateway stood. */
+async function sendAhead(
+  uplink: Uplink,
+  { aheadBytes, aheadMs }: FileLimits,
+  { device, file, of }: { device: string; file: WholeFile; of: Pick<AheadOptions, 'ready' | 'read' | 'moved'> },
+): Promise<Ahead> {
+  const { about, idempotencyKey } = uploadOf(device, file);
+  const { size, sha256 } = file.manifest;
+  const place = placeOf(file);
+  return new Ahead({
+    ...{ idempotencyKey, aheadBytes, aheadMs, ...of },
+    place: await place.read(),
+    remember: (next) => place.write(next),
+    ask: (request) => uplink.uploaderOf(device).ask({ ...request, about, sizeBytes: size, sha256 }),
+  });
+}
+
 /** A whole file to the server, from wherever an earlier run stood: the same file under the same key, at any gateway. */
 async function sendFile(uplink: Uplink, device: string, file: WholeFile) {
-  const { id, path, folder, manifest } = file;
-  const placePath = join(folder, 'place.json');
-  const place = await readFile(placePath, 'utf8').then(
-    (text) => JSON.parse(text) as { location: string | null; restarts: number },
-    () => ({ location: null, restarts: 0 }),
-  );
+  const { about, idempotencyKey } = uploadOf(device, file);
+  const { size: sizeBytes, sha256 } = file.manifest;
+  const place = placeOf(file);
+  const from = file.elsewhere;
   return uplink.uploaderOf(device).sendFrom({
-    source: await fileSource(path),
-    filename: manifest.name,
-    contentType: manifest.type,
-    note: manifest.note ?? null,
-    idempotencyKey: `file-${device}-${id}`,
-    resume: place,
-    ttlSeconds: manifest.ttl,
-    recipient: manifest.recipient,
-    hooks: {
-      remember: (location, restarts) => writeFileAtomic(placePath, JSON.stringify({ location, restarts })),
-    },
+    source: from === 0 ? await fileSource(file.path) : await partSource(file.path, { from, sizeBytes, sha256 }),
+    ...about,
+    idempotencyKey,
+    resumably: true,
+    resume: await place.read(),
+    hooks: { remember: (location, restarts) => place.write({ location, restarts }) },
   });
 }

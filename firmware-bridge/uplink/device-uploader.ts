@@ -1,6 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { type LinkAnswer, UPLOAD_LIMITS, type UploadLimits } from '#sdk/core';
-import { bufferSource, type JobHooks, ROTATING, type Source, type Transport, Uploader } from '#sdk/node';
+import {
+  type AnswerFacts,
+  bufferSource,
+  describeRequest,
+  type JobHooks,
+  type RequestEffect,
+  ROTATING,
+  readAnswer,
+  reprDigestField,
+  type Source,
+  type TransferOptions,
+  type Transport,
+  Uploader,
+} from '#sdk/node';
 import { HEADER_ON_BEHALF } from '../relay/relay.ts';
 import type { BatchFile } from './batch-files.ts';
 
@@ -17,19 +30,46 @@ export interface DeviceUploaderOptions {
   retrying(code: string, detail: string): void;
 }
 
-/** One file on its way under a device's name. */
-export interface DeviceUpload {
-  source: Source;
+export interface UploadDescription {
   filename: string;
   contentType: string;
   note: string | null;
-  idempotencyKey: string;
-  /** Where an earlier run stood; null: it has not begun. */
-  resume: { location: string | null; restarts: number } | null;
   ttlSeconds?: number | undefined;
   recipient?: string | null | undefined;
+}
+
+/** One file on its way under a device's name. */
+export interface DeviceUpload extends UploadDescription {
+  source: Source;
+  idempotencyKey: string;
+  /** Whether it has to go resumably, however small: because part of it may have been sent on ahead. */
+  resumably?: boolean;
+  /** Where an earlier run stood; null: it has not begun. */
+  resume: { location: string | null; restarts: number } | null;
   hooks?: JobHooks;
 }
+
+/** One request about an upload of which not all is here yet. */
+export interface AheadRequest {
+  kind: 'create' | 'probe' | 'patch' | 'remove';
+  about: UploadDescription;
+  idempotencyKey: string;
+  location: string | null;
+  offset: number;
+  sizeBytes: number;
+  /** Of the whole. */
+  sha256: string;
+  bytes?: Uint8Array;
+  signal: AbortSignal;
+}
+
+export interface AheadAnswer extends AnswerFacts {
+  /** The transfer it was, where it has ended. */
+  ended: string | null;
+}
+
+/** No file is small enough for one request. */
+const NEVER_ONE_SHOT = -1;
 
 /**
  * The SDK's uploader, speaking for one device under the gateway's key: its budget of 60 a minute, retries, resumption and
@@ -38,17 +78,72 @@ export interface DeviceUpload {
 export class DeviceUploader {
   readonly #options: DeviceUploaderOptions;
   readonly #uploader: Uploader;
+  #resumable: Uploader | null = null;
 
   constructor(options: DeviceUploaderOptions) {
     this.#options = options;
-    const asDevice = options.asDevice ?? null;
-    this.#uploader = new Uploader({
-      base: options.base,
-      transport: asDevice ?? options.transport,
-      authorization: async () => (asDevice === null ? `Bearer ${options.gatewayKey()}` : ROTATING),
-      headers: asDevice === null ? { [HEADER_ON_BEHALF]: options.device } : {},
-      limits: { ...UPLOAD_LIMITS, ...options.limits },
+    this.#uploader = this.#make({});
+  }
+
+  #make(limits: Partial<UploadLimits>): Uploader {
+    const { base, ...options } = this.#options;
+    return new Uploader({
+      base,
+      transport: this.#transport,
+      authorization: async () => this.#authorization,
+      headers: this.#headers,
+      limits: { ...UPLOAD_LIMITS, ...options.limits, ...limits },
     });
+  }
+
+  get #transport(): Transport {
+    return this.#options.asDevice ?? this.#options.transport;
+  }
+
+  get #authorization(): string {
+    return this.#isItself ? ROTATING : `Bearer ${this.#options.gatewayKey()}`;
+  }
+
+  get #headers(): Record<string, string> {
+    return this.#isItself ? {} : { [HEADER_ON_BEHALF]: this.#options.device };
+  }
+
+  get #isItself(): boolean {
+    return (this.#options.asDevice ?? null) !== null;
+  }
+
+  /** Rejects where there was no answer in time; every answer is one, a refusal included. */
+  async ask(request: AheadRequest): Promise<AheadAnswer> {
+    const { kind, about, idempotencyKey, location, offset, sizeBytes, sha256, bytes, signal } = request;
+    const effect: RequestEffect = {
+      ...{ type: 'request', request: 0, job: '', transferId: null, bytesMax: null },
+      ...{ kind, idempotencyKey, location, offsetBytes: offset, sizeBytes },
+    };
+    const { method, url, headers } = describeRequest(effect, this.#options.base, this.#described(about));
+    const answer = await this.#transport.exchange({
+      method,
+      url,
+      headers: {
+        ...this.#headers,
+        ...headers,
+        ...(kind === 'create' ? { 'Repr-Digest': reprDigestField(sha256) } : {}),
+        Authorization: this.#authorization,
+      },
+      body: bytes ?? null,
+      signal,
+    });
+    const ended = answer.headers['fuselink-id'];
+    return { ...readAnswer(kind, answer), ended: typeof ended === 'string' ? ended : null };
+  }
+
+  #described(about: UploadDescription): TransferOptions {
+    const { filename, contentType, note } = about;
+    const { ttlSeconds, recipient } = this.#options;
+    return {
+      ...{ filename, contentType, note, burn: null },
+      ttlSeconds: about.ttlSeconds ?? ttlSeconds,
+      recipient: about.recipient ?? recipient,
+    };
   }
 
   /** A batch of readings; `resumed` where an earlier run may have sent it. */
@@ -63,9 +158,11 @@ export class DeviceUploader {
    * later), or with `aborted` when it is closed.
    */
   async sendFrom(upload: DeviceUpload): Promise<LinkAnswer> {
-    const { source, filename, contentType, note, idempotencyKey, resume, hooks = {} } = upload;
-    const { ttlSeconds, recipient, retrying } = this.#options;
-    const finished = await this.#uploader.submit(
+    const { source, idempotencyKey, resume, hooks = {} } = upload;
+    const { retrying } = this.#options;
+    if (upload.resumably === true) this.#resumable ??= this.#make({ oneShotBytesMax: NEVER_ONE_SHOT });
+    const uploader = upload.resumably === true ? this.#resumable : this.#uploader;
+    const finished = await (uploader as Uploader).submit(
       {
         id: randomBytes(8).toString('hex'),
         lane: 1,
@@ -78,20 +175,14 @@ export class DeviceUploader {
         giveUpAfterMs: null,
       },
       source,
-      {
-        filename,
-        contentType,
-        note,
-        burn: null,
-        ttlSeconds: upload.ttlSeconds ?? ttlSeconds,
-        recipient: upload.recipient ?? recipient,
-      },
+      this.#described(upload),
       { retrying: ({ code }) => retrying(code, ''), ...hooks },
     );
     return finished.link;
   }
 
   close(): void {
-    void this.#uploader.close();
+    this.#uploader.close();
+    this.#resumable?.close();
   }
 }

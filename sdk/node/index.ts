@@ -12,10 +12,10 @@ export { countRecords, defaultStateFolder } from './record-store.ts';
 export * from './rotation/index.ts';
 export { loadSeal, type SealLibrary } from './seal/library.ts';
 export { type OpenedFile, openSealedFile } from './seal/open-file.ts';
-export { problemOf } from './send/answer.ts';
+export { type AnswerFacts, problemOf, readAnswer, reprDigestField } from './send/answer.ts';
 export { bufferSource } from './send/buffer-source.ts';
 export { fileSource } from './send/file-source.ts';
-export { apiUrl, type TransferOptions } from './send/request.ts';
+export { apiUrl, describeRequest, type RequestEffect, type TransferOptions } from './send/request.ts';
 export type { Source } from './send/source.ts';
 export { type Finished, type JobHooks, Uploader, type UploaderOptions } from './send/uploader.ts';
 export {

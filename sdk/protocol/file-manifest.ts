@@ -30,9 +30,10 @@ export interface FileManifest {
 export interface FileState {
   /**
    * `unknown`: send the manifest. `receiving`: what is missing is told. `complete`: all of it is here and as announced.
+   * `passing`: nothing is missing, and its beginning is no longer here but on the server: to be kept until `stored`.
    * `stored`: the server has it. `refused`: it is not taken; `reason` says why.
    */
-  state: 'unknown' | 'receiving' | 'complete' | 'stored' | 'refused';
+  state: 'unknown' | 'receiving' | 'complete' | 'passing' | 'stored' | 'refused';
   /** Numbers of missing tables, 64 at most. */
   tables?: number[];
   /** Missing blocks in all, of the tables that are here. */

@@ -10,7 +10,7 @@ import { appendUpload } from '../../usecases/upload/append-upload.ts';
 import { createUpload } from '../../usecases/upload/create-upload.ts';
 import { terminateUpload } from '../../usecases/upload/terminate-upload.ts';
 import { uploadStatus } from '../../usecases/upload/upload-status.ts';
-import { digestHeader, oneHeader } from '../body/header-text.ts';
+import { announcedDigest, digestHeader, oneHeader } from '../body/header-text.ts';
 import { announcedBytes, requestBytes } from '../body/request-body.ts';
 import { headerFields } from '../body/upload-source.ts';
 import { admitting } from '../continue.ts';
@@ -34,6 +34,7 @@ const APPEND_ERRORS = [
   'upload_unknown',
   'upload_gone',
   'body_truncated',
+  'digest_mismatch',
   'invalid_field',
   'storage_full',
   'storage_unavailable',
@@ -86,6 +87,12 @@ export const postUploads: RouteDef = {
       { name: 'Upload-Defer-Length', in: 'header', schema: { const: '1' } },
       { name: 'Upload-Metadata', in: 'header', schema: { type: 'string' } },
       { name: 'Idempotency-Key', in: 'header', schema: { type: 'string', minLength: 22, maxLength: 255 } },
+      {
+        name: 'Repr-Digest',
+        in: 'header',
+        description: 'SHA-256 of the whole [RFC 9530]: what ends with another one is not kept',
+        schema: { type: 'string' },
+      },
     ],
     responses: { '201': { description: 'Begun; Location is where it goes on' } },
     errors: [
@@ -238,6 +245,7 @@ async function create(context: RequestContext): Promise<Answer> {
   const created = await createUpload(deps, caller, {
     size,
     fields: { ...headerFields(req), ...parsed.fields },
+    announcedSha256: announcedDigest(req.headers, ['repr-digest']),
     idempotencyKey: oneHeader(req.headers['idempotency-key']),
     patience: admitting(context).patience,
   });

@@ -10,13 +10,16 @@ export interface TransferMeta {
   contentType: string;
   /** 64 hex characters; null until every byte is there. */
   sha256: string | null;
+  /** What its sender said its digest would be when a resumable upload began. */
+  announced?: string;
 }
 
 const PURPOSE = 'transfer meta';
 
 export function sealMeta(keyring: Keyring, id: TransferId, meta: TransferMeta): Uint8Array {
-  const { filename, recipient, note, contentType, sha256 } = meta;
-  return keyring.seal(PURPOSE, id, utf8(JSON.stringify([filename, recipient, note, contentType, sha256])));
+  const { filename, recipient, note, contentType, sha256, announced } = meta;
+  const parts = [filename, recipient, note, contentType, sha256, ...(announced === undefined ? [] : [announced])];
+  return keyring.seal(PURPOSE, id, utf8(JSON.stringify(parts)));
 }
 
 /** Opens sealed metadata; a row that was altered, or sealed under a secret that is no longer there, is shown as such. */
@@ -30,8 +33,8 @@ export function openMeta(keyring: Keyring, row: { id: TransferId; sealed_meta: U
       contentType: 'application/octet-stream',
       sha256: null,
     };
-  const [filename, recipient, note, contentType, sha256] = JSON.parse(fromUtf8(plain));
-  return { filename, recipient, note, contentType, sha256 };
+  const [filename, recipient, note, contentType, sha256, announced] = JSON.parse(fromUtf8(plain));
+  return { filename, recipient, note, contentType, sha256, ...(announced === undefined ? {} : { announced }) };
 }
 
 /** A keyed blind index: equal recipients of one account have equal indexes, and nothing else can be told from them. */

@@ -5,6 +5,7 @@ import { FuselinkError } from '../error.ts';
 import type { AbortSignalLike } from './active-uploads.ts';
 import { preempted, refuseOversize, takePlace } from './admission.ts';
 import { type UploadResult, uploadResult } from './answers.ts';
+import { clearAway } from './dispose.ts';
 import { findUpload, refuseEnded, uploadHoldName } from './find-upload.ts';
 import { type Room, refuseOverQuota, roomOf } from './quota.ts';
 import { ResumableIntake } from './resumable-intake.ts';
@@ -108,6 +109,8 @@ async function receive(
     return { row: ready, result: uploadResult(deps, ready, request.token, false) };
   } catch (error) {
     await intake.abandon();
+    // No chunk mends what is not the announced file: nothing is left to go on with.
+    if (error instanceof FuselinkError && error.code === 'digest_mismatch') await clearAway(deps, intake.row);
     throw error;
   }
 }

@@ -15,6 +15,8 @@ export interface CreateUpload {
   /** Bytes in all; null for `Upload-Defer-Length: 1`. */
   size: number | null;
   fields: UploadFields;
+  /** SHA-256 the whole is to have: another one is never committed. Null: its sender compares what the end tells. */
+  announcedSha256: string | null;
   idempotencyKey: string | undefined;
   /** Resolves when the client should rather be told to come again than be kept waiting for a place. */
   patience(): Promise<void>;
@@ -53,7 +55,7 @@ async function begin(
   caller: Caller,
   request: CreateUpload & { options: UploadOptions; key: string | null },
 ): Promise<CreatedUpload> {
-  const { key, options, size } = request;
+  const { key, options, size, announcedSha256 } = request;
   const idempotency = key === null ? null : newIdempotency(deps, caller, key);
   const secret = idempotency?.token ?? deps.random.bytes(TOKEN_BYTES);
   const secrets = linkSecrets(deps.crypto, tokenOfUpload(deps.crypto, secret));
@@ -65,6 +67,7 @@ async function begin(
       segmentBytes: segmentBytesFor(size),
       size,
       idempotency,
+      announcedSha256,
     }),
     kind: 'resumable',
     upload_id: uploadIdOf(deps.crypto, secret),
@@ -100,7 +103,10 @@ function repeated(
     );
   }
   if (known.idempotency_salt === null) {
-    throw new FuselinkError('upload_gone', `What this Idempotency-Key stands for has ended: it was ${known.state}.`);
+    // Whoever asks again because it never heard of the end is told of the receipt.
+    const headers = known.ready_at_ms === null ? {} : { 'fuselink-id': known.id };
+    const detail = `What this Idempotency-Key stands for has ended: it was ${known.state}.`;
+    throw new FuselinkError('upload_gone', detail, { headers });
   }
   return { row: known, secret: idempotentToken(deps, caller, key, known.idempotency_salt), replayed: true };
 }

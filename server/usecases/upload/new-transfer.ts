@@ -17,6 +17,8 @@ export function newTransfer(
     size: number | null;
     /** Kept with the row from the start by resumable uploads; the others take their key with the last commit. */
     idempotency?: Idempotency | null;
+    /** SHA-256 the whole is to have, hex. */
+    announcedSha256?: string | null;
   },
 ): TransferRow {
   const { options } = what;
@@ -34,7 +36,7 @@ export function newTransfer(
     offset: 0,
     segment_bytes: what.segmentBytes,
     storage: 'inline',
-    ...describedBy(deps, caller, what.secrets, options, null),
+    ...describedBy(deps, caller, what.secrets, options, null, what.announcedSha256 ?? undefined),
     // Told by the bytes, once they come.
     end_to_end: false,
     created_at_ms: nowMs,
@@ -67,12 +69,16 @@ export function describedBy(
   secrets: Pick<LinkSecrets, 'id'>,
   options: UploadOptions,
   sha256: string | null,
+  announced?: string,
 ) {
   const nowMs = deps.clock.nowMs();
   const { filename, recipient, note, contentType } = options;
   const expiresAtMs = nowMs + options.ttlSeconds * 1000;
   return {
-    sealed_meta: sealMeta(deps.keyring, secrets.id, { filename, recipient, note, contentType, sha256 }),
+    sealed_meta: sealMeta(deps.keyring, secrets.id, {
+      ...{ filename, recipient, note, contentType, sha256 },
+      ...(announced === undefined ? {} : { announced }),
+    }),
     recipient_index: recipient === null ? null : recipientIndex(deps.keyring, caller.accountId, recipient),
     expires_at_ms: expiresAtMs,
     receipt_until_ms: expiresAtMs + options.receiptTtlSeconds * 1000,

@@ -14,7 +14,7 @@ import { openSegment, readSegments } from '../sealing/segment-reader.ts';
 import { SegmentWriter } from '../sealing/segment-writer.ts';
 import { openMeta, sealMeta } from '../sealing/transfer-meta.ts';
 import { preempted } from './admission.ts';
-import { stillValidKey } from './checks.ts';
+import { refuseWrongDigest, stillValidKey } from './checks.ts';
 import { refuseUnsealed, requiresSealed } from './require-sealed.ts';
 
 /** A sender on a slow line loses at most this much of its time to a crash. */
@@ -150,7 +150,9 @@ export class ResumableIntake {
     const digest = this.#hash?.digest() ?? (inline ? crypto.sha256(plainTail) : await this.#rehash());
     const nowMs = this.#deps.clock.nowMs();
     const expiresAtMs = nowMs + this.#row.ttl_seconds * 1000;
-    const meta = { ...openMeta(keyring, this.#row), sha256: toHex(digest) };
+    const { announced, ...begun } = openMeta(keyring, this.#row);
+    refuseWrongDigest(announced ?? null, toHex(digest));
+    const meta = { ...begun, sha256: toHex(digest) };
     const ready: TransferRow = {
       ...this.#row,
       state: 'ready',
