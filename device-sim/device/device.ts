@@ -10,7 +10,7 @@ import {
   slotsOver,
   toHex,
 } from '#sdk/core';
-import type { DevicePosition, RotationTold } from '#sdk/protocol';
+import type { DevicePosition } from '#sdk/protocol';
 import type { RelayAnswer, RelayRequest } from '#server';
 import { Medium, type MediumKind } from './medium.ts';
 import { DeviceQueue } from './queue.ts';
@@ -135,9 +135,9 @@ export class Device {
     });
   }
 
-  /** What a retained message holds, as the device's subscription hands it over. */
-  retained(items: readonly RotationTold[]): void {
-    this.#guard(() => this.#life?.rotation.told(items));
+  /** What a retained message holds, as the device's subscription hands it over: a hint to ask, whatever it says. */
+  retained(text: string): void {
+    if (text.endsWith('"wanted":true}')) this.#guard(() => this.#life?.rotation.look());
   }
 
   boot(): void {

@@ -19,7 +19,7 @@ import {
   stepRotationWith,
   unbootedRotation,
 } from '#sdk/core';
-import { type DevicePosition, HEADER_ROTATION, KEY_BYTES, parseRotationTold, type RotationTold } from '#sdk/protocol';
+import { type DevicePosition, HEADER_ROTATION, KEY_BYTES, parseRotationTold } from '#sdk/protocol';
 import type { RelayAnswer, RelayRequest } from '#server';
 import {
   deviceHeaders,
@@ -35,6 +35,7 @@ import type { CallOff, Surroundings } from './surroundings.ts';
 
 /** Keys drawn and not staged yet: more than one is already unusual. */
 const DRAWN_MAX = 4;
+const LOOK = '/v1/device';
 
 /** The product's rows, taken apart once for the whole fleet; a device takes each line apart whenever it looks at it. */
 const ROWS = Array.from({ length: DEVICE_ROWS.count }, (_, index) => DEVICE_ROWS.at(index));
@@ -95,9 +96,16 @@ export class DeviceRotation {
     this.#candidate(generation, base, key);
   }
 
-  /** What a retained message says is wanted. */
-  told(items: readonly RotationTold[]): void {
-    for (const item of items) this.feed(item);
+  /** Asks the server how it stands, as after a hint: only the answer moves anything. */
+  look(): void {
+    const used = this.nextKey();
+    if (used === null || this.#asked.has(LOOK)) return;
+    this.#asked.add(LOOK);
+    const headers = deviceHeaders(used.key, this.#host.position(this.state.phase));
+    this.#host.send({ method: 'GET', path: LOOK, headers, body: null }, (answer) => {
+      this.hear(answer, { usedFingerprint: used.fingerprint, request: 'other', registeredFingerprint: null });
+      this.#asked.delete(LOOK);
+    });
   }
 
   feed(event: RotationEvent): void {
@@ -183,7 +191,7 @@ export class DeviceRotation {
 
   /** One request of a kind at a time: every answer may tell the same wish, and the first to be answered is enough. */
   #start(effect: RequestEffect): void {
-    const name = effect.kind === 'register' ? `register ${effect.record.fingerprint} ${effect.by}` : nameOf(effect);
+    const name = nameOf(effect);
     if (this.#asked.has(name)) return;
     const request = this.#request(effect);
     if (request === null) {
@@ -192,9 +200,10 @@ export class DeviceRotation {
     }
     this.#asked.add(name);
     this.#host.send(request.message, (answer) => {
-      this.#asked.delete(name);
       if (effect.kind === 'ask' && answer?.status === 200) this.#takeOffer(answer, effect.by);
       this.hear(answer, request.facts);
+      // Only now: an answer that tells the same wish once more, a refusal say, is no reason to ask at once again.
+      this.#asked.delete(name);
     });
   }
 
@@ -234,8 +243,12 @@ export class DeviceRotation {
   }
 }
 
-function nameOf(effect: Exclude<RequestEffect, { kind: 'register' }>): string {
-  return `${effect.kind} ${effect.by} ${effect.generation}`;
+function nameOf(effect: RequestEffect): string {
+  const { kind, by } = effect;
+  if (kind === 'register') return `${kind} ${effect.record.fingerprint} ${by} ${effect.recovery}`;
+  return kind === 'report'
+    ? `${kind} ${effect.phase} ${by} ${effect.generation}`
+    : `${kind} ${by} ${effect.generation}`;
 }
 
 /** Code and fingerprint of a problem; null on success and where there is none. */

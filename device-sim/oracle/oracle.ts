@@ -78,6 +78,9 @@ export class Oracle {
       if (watch === undefined) continue;
       watch.excuses.add('restored');
       watch.generationTold = -1;
+      watch.generationRegistered = -1;
+      // The server counts again from where the backup stands: what was staged and dropped since then comes once more.
+      watch.highestGeneration = Math.max(-1, ...watch.slots.map((slot) => slot?.generation ?? -1));
     }
   }
 
@@ -142,7 +145,9 @@ export class Oracle {
     if (revoked !== null) watch.authority.add(revoked);
     const { wanted, settled } = readTold(answer);
     if (settled !== null) watch.settledHeard.add(settled);
-    if (wanted !== null) this.wishReached(device, wanted.generation, wanted.base);
+    if (wanted === null) return;
+    const known = watch.wishHeard.get(wanted.base) ?? -1;
+    watch.wishHeard.set(wanted.base, Math.max(known, wanted.generation));
   }
 
   /** Keys that this registration should have ended: they were registered on the same word, and never proven. */
@@ -177,12 +182,6 @@ export class Oracle {
         return proven ? [{ device, fingerprint }] : [];
       });
     });
-  }
-
-  /** A wish reached the device by whatever way. */
-  wishReached(device: number, generation: number, base: string): void {
-    const heard = this.watch(device).wishHeard;
-    heard.set(base, Math.max(heard.get(base) ?? -1, generation));
   }
 
   /** What the slots hold now (I1, I8, I9). */
@@ -290,8 +289,20 @@ export class Oracle {
       this.#notPaused(device, `${fingerprint} was registered`, at.begunAt);
       seen.registeredAt = this.now();
       seen.registeredBy = by;
+      this.#registeredGeneration(device, fingerprint, generation ?? -1);
     }
     seen.generation ??= generation;
+  }
+
+  /** I9 at the server: no key is taken up under a generation that is past. */
+  #registeredGeneration(device: number, fingerprint: string, generation: number): void {
+    const watch = this.watch(device);
+    const before = watch.generationRegistered;
+    this.#invariants.checked('I9');
+    watch.generationRegistered = Math.max(before, generation);
+    if (generation >= before) return;
+    const what = `${fingerprint} was registered under generation ${generation}, after one under ${before}`;
+    this.#invariants.broken('I9', device, what);
   }
 
   #offered(device: number, what: { read: ReadRequest; answer: SeenAnswer; begunAt: number }): void {

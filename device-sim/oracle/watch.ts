@@ -38,6 +38,8 @@ export interface DeviceWatch {
   wishHeard: Map<string, number>;
   highestGeneration: number;
   generationTold: number;
+  /** Of the newest key that was taken up. */
+  generationRegistered: number;
   orders: OrderSeen[];
   excuses: Set<Excuse>;
   /** A key is being put on it by hand: its slots may hold anything. */
@@ -56,6 +58,7 @@ export function newWatch(): DeviceWatch {
     wishHeard: new Map(),
     highestGeneration: -1,
     generationTold: -1,
+    generationRegistered: -1,
     orders: [],
     excuses: new Set(),
     inHand: false,

@@ -5,7 +5,7 @@ import { Chance } from '../kernel/chance.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { type InvariantName, Invariants } from '../oracle/invariants.ts';
 import { Oracle } from '../oracle/oracle.ts';
-import { Broker } from './broker.ts';
+import { Broker, type Wish } from './broker.ts';
 import { FAULT_RATES, type FaultName } from './faults.ts';
 import { Network } from './network.ts';
 import { EPOCH_MS, HOUR_MS, MINUTE_MS, type SwarmOptions } from './options.ts';
@@ -14,8 +14,10 @@ import { Recorder } from './recorder.ts';
 import { Servers } from './servers.ts';
 import { standInCrypto } from './stand-in-crypto.ts';
 
-/** Every third device is told of wishes by a broker as well. */
+/** Every third device hears from a broker, too, that it is waited for. */
 const BEHIND_BROKER = 3;
+/** States in which a device may be wanted to do something. */
+const WAITING: unknown[] = ['WANTED', 'OVERDUE', 'MINTED', 'QUARANTINED'];
 const STATEMENT_MS_MAX = 40;
 const AUTH_LAG_MS = 2 * MINUTE_MS;
 const TTL_SECONDS = 3_600;
@@ -107,8 +109,10 @@ export class World {
     this.broker = new Broker({
       kernel,
       chance: new Chance(seed, 'broker'),
-      reached: (device, generation, base) => this.oracle.wishReached(device, generation, base),
+      devices: () => this.#behindBroker(),
+      wishOf: (device, told) => this.#wishOf(device, told),
     });
+    this.broker.start();
   }
 
   /** Whether this kind of fault may strike now. */
@@ -200,11 +204,23 @@ export class World {
         (found) => found !== null && this.oracle.tried(device, key, found),
       );
     }
-    const told = answer.headers['fuselink-rotation'];
-    const member = this.members[device];
-    if (told !== undefined && member !== undefined && device % BEHIND_BROKER === 0 && !member.clone) {
-      this.broker.publish(member.device, told);
-    }
+  }
+
+  #behindBroker(): Device[] {
+    return this.members.flatMap((member) =>
+      member !== undefined && !member.clone && member.device.traits.number % BEHIND_BROKER === 0 ? [member.device] : [],
+    );
+  }
+
+  /** What a gateway is told of a device it is listed for. */
+  #wishOf(device: Device, told: (wish: Wish | null | undefined) => void): void {
+    const id = this.members[device.traits.number]?.id;
+    this.order('GET', `/v1/devices/${id}/rotation`, null, (answer) => {
+      const { state, generation, active } = answer?.json ?? {};
+      const isWaited = WAITING.includes(state) && typeof active === 'string';
+      if (answer?.status !== 200) told(undefined);
+      else told(isWaited ? { generation: Number(generation), base: active } : null);
+    });
   }
 
   #cut(number: number): void {
