@@ -1,12 +1,10 @@
 import type { Invariants } from './invariants.ts';
 import { Reader, type ReadRequest, readRevoked, readTold, type SeenAnswer, type SeenRequest } from './messages.ts';
+import { Orders } from './orders.ts';
 import { ReadingsLedger } from './readings.ts';
 import { whyDropped, whyRevoked } from './reasons.ts';
 import { readSlotBytes, type SeenSlot } from './slot-bytes.ts';
 import { type DeviceWatch, type Excuse, holdsKey, keySeen, newWatch } from './watch.ts';
-
-/** Where the account's campaign stands, as its operators were told. */
-export type CampaignSeen = 'none' | 'running' | 'paused' | 'aborted' | 'rolling-back';
 
 /**
  * Watches a run from outside. It sees requests, answers and the raw bytes of slots, and nothing else of device or server;
@@ -18,10 +16,7 @@ export class Oracle {
   readonly #invariants: Invariants;
   readonly #watches: DeviceWatch[] = [];
   #order = 1;
-  #campaign: CampaignSeen = 'none';
-  #campaignSince = 0;
-  /** A campaign that rolls back or aborts moves keys of any device. */
-  #campaignOrders: { verb: string; at: number }[] = [];
+  readonly orders = new Orders(() => this.now());
 
   constructor(invariants: Invariants) {
     this.#invariants = invariants;
@@ -203,33 +198,8 @@ export class Oracle {
 
   /** An order is on its way: from now on what it undoes may be undone, and what it lets go on may go on. */
   ordering(device: number, verb: string): void {
-    const order = { verb, at: this.now() };
-    if (device >= 0) this.watch(device).orders.push(order);
-    else this.#campaignOrders.push(order);
-    if (device < 0 && (verb === 'start' || verb === 'resume')) this.#campaign = 'running';
-  }
-
-  /** An operator's order was carried out, on a device or (−1) on the campaign. */
-  ordered(device: number, verb: string): void {
-    const at = this.now();
-    if (device >= 0) {
-      const watch = this.watch(device);
-      watch.orders.push({ verb, at });
-      if (verb === 'quarantine') watch.quarantined = true;
-      if (verb === 'release') watch.quarantined = false;
-      if (verb === 'lose') watch.excuses.add('revoked-by-operator');
-      return;
-    }
-    this.#campaignOrders.push({ verb, at });
-    const states: Record<string, CampaignSeen> = {
-      start: 'running',
-      resume: 'running',
-      pause: 'paused',
-      abort: 'aborted',
-      'roll-back': 'rolling-back',
-    };
-    this.#campaign = states[verb] ?? this.#campaign;
-    this.#campaignSince = at;
+    if (device >= 0) this.orders.giveDevices([this.watch(device)], verb);
+    else this.orders.giveCampaign(verb);
   }
 
   #committed(
@@ -319,11 +289,12 @@ export class Oracle {
   #notPaused(device: number, what: string, begunAt: number): void {
     this.#invariants.checked('I13');
     const watch = this.watch(device);
-    const still = this.#campaign === 'paused' || this.#campaign === 'aborted' || this.#campaign === 'rolling-back';
-    if (!still || begunAt <= this.#campaignSince) return;
+    const { campaign, campaignSince } = this.orders;
+    const still = campaign === 'paused' || campaign === 'aborted' || campaign === 'rolling-back';
+    if (!still || begunAt <= campaignSince) return;
     const own = watch.orders.some(({ verb }) => verb === 'rotate' || verb === 'quarantine');
     if (own || watch.quarantined || watch.excuses.size > 0 || watch.recoveredAt > 0) return;
-    this.#invariants.broken('I13', device, `${what} while the campaign was ${this.#campaign}`);
+    this.#invariants.broken('I13', device, `${what} while the campaign was ${campaign}`);
   }
 
   /** I2, I7: why a key is gone that was in use. */
@@ -334,7 +305,7 @@ export class Oracle {
     seen.revokedAt = order;
     this.#invariants.checked('I2');
     this.#invariants.checked('I7');
-    const why = whyRevoked(watch, fingerprint, this.#campaignOrders);
+    const why = whyRevoked(watch, fingerprint, this.orders.ofCampaign);
     if (!why.ok) this.#invariants.broken(why.breaks, device, why.what);
     this.#holdsWorkingKey(device);
   }

@@ -1,4 +1,5 @@
 import type { RelayAnswer } from '#server';
+import type { OrderEnd } from '../oracle/orders.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from './options.ts';
 import type { Stage } from './stage.ts';
 import type { Member } from './world.ts';
@@ -75,13 +76,14 @@ export class Operator {
     const { campaign } = this;
     if (campaign === null) return;
     const json = verb === 'pause' ? { reason: 'by hand' } : null;
+    const ended = this.#world.oracle.orders.giveCampaign(verb);
     this.#world.order('POST', `/v1/campaigns/${campaign.id}/${verb}`, json, (answer) => {
+      ended(endOf(answer));
       if (answer === null || answer.status >= 300) {
         // A start that nobody carried out leaves a draft behind: it is forgotten, and the next one is another.
         if (verb === 'start') this.campaign = null;
         return;
       }
-      this.#world.oracle.ordered(-1, verb);
       this.#note(-1, `campaign: ${verb}`);
       this.#seen(answer);
       then();
@@ -90,11 +92,13 @@ export class Operator {
 
   orderDevice(member: Member, verb: string, json: object | null, then: (answer: RelayAnswer) => void = () => {}): void {
     const { number } = member.device.traits;
+    const { members, oracle } = this.#world;
+    const copies = members.filter((one) => one?.id === member.id);
+    const watches = copies.map((one) => oracle.watch(one.device.traits.number));
+    const ended = oracle.orders.giveDevices(watches, verb);
     this.#world.order('POST', `/v1/devices/${member.id}/${verb}`, json, (answer) => {
+      ended(endOf(answer));
       if (answer === null || answer.status >= 300) return;
-      for (const one of this.#world.members) {
-        if (one?.id === member.id) this.#world.oracle.ordered(one.device.traits.number, verb);
-      }
       this.#note(number, verb);
       then(answer);
     });
@@ -247,4 +251,9 @@ export class Operator {
       } else if (operator.yes(0.7)) this.orderDevice(member, 'release', null);
     });
   }
+}
+
+function endOf(answer: RelayAnswer | null): OrderEnd {
+  if (answer === null) return 'unknown';
+  return answer.status < 300 ? 'done' : 'refused';
 }
