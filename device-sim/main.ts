@@ -1,23 +1,28 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { addLiveVerb } from './live/command.ts';
 import { addModelVerb } from './model/command.ts';
 import { addPowercutVerb } from './powercut/command.ts';
 import { addSwarmVerb } from './swarm/command.ts';
 
 /** The verbs of `fuselink-sim`, in the order of its help. A new engine adds its own line. */
-const VERBS = [addModelVerb, addPowercutVerb, addSwarmVerb];
+const VERBS = [addModelVerb, addPowercutVerb, addSwarmVerb, addLiveVerb];
 
 /** What the exit codes mean; `--help` prints it. */
 const EXIT_CODES = `
 Exit codes:
   0  everything that was asked for holds
   1  an invariant is broken, a state is stuck, or a design known to be bad was not found to be
-  2  the command line was not understood`;
+  2  the command line was not understood
+  3  live: the server could not be reached, or does not let this account manage devices
+  130  live: interrupted, and cleaned up`;
 
 /** Where a run of the program writes. */
 export interface Output {
   out(text: string): void;
   err(text: string): void;
+  /** `err` is a terminal: progress may be drawn over itself. */
+  tty?: boolean;
 }
 
 /** Runs `fuselink-sim` with these arguments (without node and script) and answers its exit code. */
@@ -50,5 +55,6 @@ if (isProgram) {
   process.exitCode = await main(process.argv.slice(2), {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
+    tty: process.stderr.isTTY === true,
   });
 }

@@ -33,11 +33,13 @@ function hashOf(entry: Entry, chain: string): string {
 export interface AuditStart {
   chain: string;
   hash: string;
+  /** Whether a device came later, and so begins in IDLE; where any other was nobody here knows. */
+  isNew(subject: string): boolean;
 }
 
 /**
- * I14 over the audit, oldest entry first, whole or from `after` on: the chain holds, each device's arrows join end to end (an arrow without its
- * entry leaves a gap), and no key was proven twice. The arrows, for the coverage.
+ * I14 over the audit, oldest entry first, whole or from `after` on: the chain holds, each device's arrows join end to end
+ * (an arrow without its entry leaves a gap), and no key was proven twice. The arrows, for the coverage.
  */
 export function readAudit(
   entries: readonly Entry[],
@@ -61,7 +63,8 @@ export function readAudit(
     const detail = entry['detail'] as Record<string, unknown>;
     const subject = String(entry['subject']);
     const from = String(detail['from']);
-    const was = states.get(subject) ?? 'IDLE';
+    const first = known.after === undefined || known.after.isNew(subject) ? 'IDLE' : from;
+    const was = states.get(subject) ?? first;
     if (was !== from) {
       const what = `${subject}: entry ${seq} (${action}) begins in ${from}, and the one before ended in ${was}`;
       invariants.broken('I14', -1, what);

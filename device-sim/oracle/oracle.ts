@@ -196,12 +196,6 @@ export class Oracle {
     this.#holdsWorkingKey(device);
   }
 
-  /** An order is on its way: from now on what it undoes may be undone, and what it lets go on may go on. */
-  ordering(device: number, verb: string): void {
-    if (device >= 0) this.orders.giveDevices([this.watch(device)], verb);
-    else this.orders.giveCampaign(verb);
-  }
-
   #committed(
     device: number,
     { read, request, answer, order }: { read: ReadRequest; request: SeenRequest; answer: SeenAnswer; order: number },

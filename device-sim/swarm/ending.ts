@@ -1,5 +1,7 @@
-import type { RelayAnswer } from '#server';
+import type { RelayAnswer, RelayRequest } from '#server';
 import { readAudit } from '../oracle/audit.ts';
+import type { Invariants } from '../oracle/invariants.ts';
+import type { Oracle } from '../oracle/oracle.ts';
 import { findKeys } from '../oracle/secrets.ts';
 import type { Operator } from './operator.ts';
 import { DAY_MS, HOUR_MS } from './options.ts';
@@ -130,7 +132,7 @@ export async function lastQuestions(world: World, rest: Rest): Promise<void> {
   for (const member of members) {
     if (member === undefined || member.clone) continue;
     oracle.readings.finish(member.device.traits.number);
-    await tryKeys(world, member);
+    await tryKeys(world, member.device.traits.number, (request) => ask(world, request));
   }
   const entries = await wholeAudit(world);
   for (const { from, action } of readAudit(entries, { invariants, proofs: oracle.proofs() })) {
@@ -144,16 +146,19 @@ export async function lastQuestions(world: World, rest: Rest): Promise<void> {
 }
 
 /** I1, I5, I6 by trying: of all keys a device ever had, the one it holds works, and no other. */
-async function tryKeys(world: World, { device }: Member): Promise<void> {
-  const { oracle, invariants } = world;
-  const { number } = device.traits;
+export async function tryKeys(
+  known: { oracle: Oracle; invariants: Invariants },
+  number: number,
+  ask: (request: RelayRequest) => Promise<RelayAnswer | null>,
+): Promise<void> {
+  const { oracle, invariants } = known;
   const watch = oracle.watch(number);
   const accepted: string[] = [];
   for (const fingerprint of watch.keys.keys()) {
     const key = oracle.reader.keyBehind(fingerprint);
     if (key === null) continue;
     const headers = { authorization: `Bearer ${key}` };
-    const answer = await ask(world, { method: 'GET', path: '/v1/device', headers, body: null });
+    const answer = await ask({ method: 'GET', path: '/v1/device', headers, body: null });
     if (answer !== null && answer.status < 300) accepted.push(fingerprint);
   }
   for (const name of ['I1', 'I5', 'I6'] as const) invariants.checked(name);
@@ -163,7 +168,7 @@ async function tryKeys(world: World, { device }: Member): Promise<void> {
   if (!held) invariants.broken('I1', number, 'at the end none of the keys it holds is accepted');
 }
 
-function ask(world: World, request: Parameters<World['servers']['call']>[0]): Promise<RelayAnswer | null> {
+function ask(world: World, request: RelayRequest): Promise<RelayAnswer | null> {
   return new Promise((resolve) => world.servers.call(request, () => {}, resolve));
 }
 
