@@ -127,7 +127,7 @@ function checkAfter(table: Table, order: CheckedQuery['order'], after: readonly 
 
 function checkIndexed(table: Table, where: CheckedCondition[], firstOrder: string | undefined): void {
   if (where.length === 0 && firstOrder === undefined) return;
-  const leads = new Set([table.key, ...[...table.unique, ...table.indexes].map((index) => index[0])]);
+  const { leads } = table;
   if (firstOrder !== undefined && leads.has(firstOrder)) return;
   if (where.some(({ column }) => leads.has(column))) return;
   const named = [...where.map(({ column }) => column), firstOrder ?? ''].filter((name) => name !== '');

@@ -22,6 +22,10 @@ export interface Table {
   unique: readonly (readonly string[])[];
   indexes: readonly (readonly string[])[];
   rising: ReadonlySet<string>;
+  /** Columns whose values have an inside that two rows must not share. */
+  compound: readonly Column[];
+  /** Columns that an index begins with. */
+  leads: ReadonlySet<string>;
 }
 
 function describe(name: TableName): Table {
@@ -43,6 +47,8 @@ function describe(name: TableName): Table {
     unique: shape.unique,
     indexes: shape.indexes,
     rising: new Set<string>(shape.rising ?? []),
+    compound: columns.filter(({ base }) => base === 'json' || base === 'bytes'),
+    leads: new Set([shape.key, ...[...shape.unique, ...shape.indexes].map((index) => index[0] as string)]),
   };
 }
 

@@ -15,7 +15,7 @@ import type { TableName, Tables } from '../../ports/tables.ts';
 import { checkBeside, checkCount, checkGet, checkQuery } from '../queries.ts';
 import { allTables, checkRow, checkTouch, checkUpdate, type Row, tableOf } from '../rows.ts';
 import { selectRows } from './select.ts';
-import { copyRow, MemoryTable } from './table.ts';
+import { copyRow, MemoryTable, takeRow } from './table.ts';
 
 /** Metadata that lives as long as the process: for simulations and tests. A commit is one synchronous step. */
 export function createMemoryStore(): MetadataStore {
@@ -48,7 +48,7 @@ class MemoryStore implements MetadataStore {
     const row = table.find(checkGet(table.shape, where as Row), where as Row);
     if (row === null) return null;
     const told = beside.columns.map((column) => row[column]).find((value) => value !== null);
-    const found = told === undefined ? undefined : other.rows.get(`${beside.prefix}${told as string}`);
+    const found = told === undefined ? undefined : other.get(`${beside.prefix}${told as string}`);
     return {
       row: copyRow(table.shape, row) as unknown as Tables[T],
       beside: found === undefined ? null : (copyRow(other.shape, found) as unknown as Tables[B]),
@@ -57,14 +57,14 @@ class MemoryStore implements MetadataStore {
 
   async list<T extends TableName>(name: T, query: Query<Tables[T]>): Promise<Tables[T][]> {
     const table = this.#table(name);
-    const rows = selectRows(table.indexes, checkQuery(table.shape, query));
+    const rows = selectRows(table, checkQuery(table.shape, query));
     return rows.map((row) => copyRow(table.shape, row) as unknown as Tables[T]);
   }
 
   async count<T extends TableName>(name: T, query: CountQuery<Tables[T]>): Promise<{ rows: number; sum: number }> {
     const table = this.#table(name);
     const where = checkCount(table.shape, query);
-    const rows = selectRows(table.indexes, { where, order: [], after: null, limit: Number.POSITIVE_INFINITY });
+    const rows = selectRows(table, { where, order: [], after: null, limit: Number.POSITIVE_INFINITY });
     const column = query.sum;
     const sum =
       column === undefined ? 0 : rows.reduce((total, row) => total + ((row[column] as number | null) ?? 0), 0);
@@ -95,7 +95,7 @@ class MemoryStore implements MetadataStore {
     checkTouch(tableOf(name), column, value);
     if (this.#closed) return;
     const table = this.#table(name);
-    const row = table.rows.get(key);
+    const row = table.get(key);
     const before = row?.[column] as number | null | undefined;
     if (row === undefined || (before !== null && (before ?? 0) >= value)) return;
     table.set({ ...row, [column]: value });
@@ -123,13 +123,13 @@ class MemoryStore implements MetadataStore {
       case 'insert': {
         const { table, row } = this.#incoming(write.table, write.row);
         checkRow(table.shape, row);
-        if (table.rows.has(table.keyOf(row))) return 'exists';
+        if (table.get(table.keyOf(row)) !== undefined) return 'exists';
         return store(table, row, undo);
       }
       case 'update': {
         const { table, row } = this.#incoming(write.table, write.row);
         checkUpdate(table.shape, row, write.expectVersion);
-        if (table.rows.get(table.keyOf(row))?.['version'] !== write.expectVersion) return 'conflict';
+        if (table.get(table.keyOf(row))?.['version'] !== write.expectVersion) return 'conflict';
         return store(table, row, undo);
       }
       case 'put': {
@@ -140,18 +140,18 @@ class MemoryStore implements MetadataStore {
       case 'delete': {
         const table = this.#table(write.table);
         const { expectVersion } = write;
-        if (expectVersion !== undefined && table.rows.get(write.key)?.['version'] !== expectVersion) return 'conflict';
+        if (expectVersion !== undefined && table.get(write.key)?.['version'] !== expectVersion) return 'conflict';
         const gone = table.remove(write.key);
         if (gone !== null) undo.push(() => void table.set(gone));
         return null;
       }
       case 'expect': {
-        const version = this.#table(write.table).rows.get(write.key)?.['version'] ?? 0;
+        const version = this.#table(write.table).get(write.key)?.['version'] ?? 0;
         return version === write.version ? null : 'conflict';
       }
       case 'take': {
         const table = this.#table('windows');
-        const before = table.rows.get(write.id);
+        const before = table.get(write.id);
         const options = { nowMs: write.atMs, windowMs: write.windowMs, max: write.max };
         const hits = takeFromWindow((before?.['hits'] as number[] | undefined) ?? [], options);
         if (hits === null) return 'window-full';
@@ -176,7 +176,7 @@ class MemoryStore implements MetadataStore {
     const row = { ...linked, id: `${entry.chain}/${seq}`, hash, version: 1 };
     checkRow(table.shape, row);
     store(table, row, undo);
-    this.#heads.set(entry.chain, table.rows.get(row.id) as Row);
+    this.#heads.set(entry.chain, table.get(row.id) as Row);
     return null;
   }
 
@@ -184,8 +184,8 @@ class MemoryStore implements MetadataStore {
   #headOf(table: MemoryTable, chain: string): Row | undefined {
     const known = this.#heads.get(chain);
     const next = known === undefined ? '' : `${chain}/${(known['seq'] as number) + 1}`;
-    if (known !== undefined && table.rows.get(table.keyOf(known)) === known && !table.rows.has(next)) return known;
-    return selectRows(table.indexes, {
+    if (known !== undefined && table.get(table.keyOf(known)) === known && table.get(next) === undefined) return known;
+    return selectRows(table, {
       where: [{ column: 'chain', operator: '=', value: chain }],
       order: [{ column: 'seq', descending: true }],
       after: null,
@@ -196,9 +196,11 @@ class MemoryStore implements MetadataStore {
 
 function store(table: MemoryTable, given: Row, undo: Undo[]): 'exists' | null {
   if (table.isTaken(given)) return 'exists';
-  const row = copyRow(table.shape, given);
-  const before = table.rows.get(table.keyOf(row));
-  for (const column of table.shape.rising) row[column] = later(before?.[column], row[column]);
+  const row = takeRow(table.shape, given);
+  const before = table.get(table.keyOf(row));
+  if (before !== undefined) {
+    for (const column of table.shape.rising) row[column] = later(before[column], row[column]);
+  }
   table.set(row);
   undo.push(() => void (before === undefined ? table.remove(table.keyOf(row)) : table.set(before)));
   return null;

@@ -3,91 +3,111 @@ import type { Row } from '../rows.ts';
 import { comparePrefix, compareValues, type Ordered } from './order.ts';
 import type { SortedRows } from './sorted-rows.ts';
 
-/** Rows that match, in order, at most `limit`: read from the index that narrows them best, sorted only where none is in order. */
-export function selectRows(indexes: readonly SortedRows[], query: CheckedQuery): Row[] {
-  const plan = planFor(indexes, query);
-  const found: Row[] = [];
-  if (query.limit === 0) return found;
-  for (const row of candidates(plan, query)) {
-    if (!query.where.every((condition) => holds(row, condition)) || !isAfter(row, query)) continue;
-    found.push(row);
-    if (plan.inOrder && found.length === query.limit) break;
-  }
-  if (plan.inOrder) return found;
-  return found.sort((a, b) => compareRows(a, b, query.order)).slice(0, query.limit);
+/** What rows are selected from: the indexes of a table, and the plans made for it so far. */
+export interface Selectable {
+  indexes: readonly SortedRows[];
+  /** By the shape of the query: its columns, operators and orders, which come from code and are few. */
+  plans: Map<string, Plan>;
 }
 
-interface Plan {
+/** How queries of one shape are answered. Conditions are meant by their place in the query. */
+export interface Plan {
   index: SortedRows;
-  /** Values of the index's first columns that every match has. */
-  prefix: Ordered[];
+  /** Conditions that say the values of the index's first columns, which every match has. */
+  prefix: readonly number[];
+  /** All other conditions. */
+  rest: readonly number[];
   /** Whether the index yields rows in the query's order. */
   inOrder: boolean;
   descending: boolean;
+  /** Where a range on the column behind the prefix lets the walk begin; −1: there is none. */
+  start: number;
+  /** What ends the walk: the other side of such a range. */
+  ends: readonly number[];
 }
 
-function planFor(indexes: readonly SortedRows[], query: CheckedQuery): Plan {
-  const equal = new Map<string, Ordered>();
-  for (const { column, operator, value } of query.where) if (operator === '=') equal.set(column, value as Ordered);
+/** Rows that match, in order, at most `limit`: read from the index that narrows them best, sorted only where none is in order. */
+export function selectRows(from: Selectable, query: CheckedQuery): Row[] {
+  const found: Row[] = [];
+  if (query.limit === 0) return found;
+  const plan = planFor(from, query);
+  const { index, rest, ends, inOrder, descending } = plan;
+  const { where } = query;
+  const prefix = plan.prefix.map((at) => (where[at] as CheckedCondition).value as Ordered);
+  const visit = (row: Row): boolean => {
+    for (let at = 0; at < prefix.length; at++) if (row[index.columns[at] as string] !== prefix[at]) return false;
+    for (const at of ends) if (isBeyond(row, where[at] as CheckedCondition, descending)) return false;
+    for (const at of rest) if (!holds(row, where[at] as CheckedCondition)) return true;
+    if (!isAfter(row, query)) return true;
+    found.push(row);
+    return !inOrder || found.length < query.limit;
+  };
+  const start = inOrder && query.after !== null ? [...prefix, ...query.after] : startOf(plan, prefix, query);
+  if (descending) index.descend(start, visit);
+  else index.ascend(start, visit);
+  if (inOrder) return found;
+  return found.sort((a, b) => compareRows(a, b, query.order)).slice(0, query.limit);
+}
+
+function planFor({ indexes, plans }: Selectable, query: CheckedQuery): Plan {
+  let shape = '';
+  for (const { column, operator } of query.where) shape += `${column} ${operator},`;
+  for (const { column, descending } of query.order) shape += descending ? `-${column}` : `+${column}`;
+  const known = plans.get(shape);
+  if (known !== undefined) return known;
+  const plan = bestPlan(indexes, query);
+  plans.set(shape, plan);
+  return plan;
+}
+
+function bestPlan(indexes: readonly SortedRows[], query: CheckedQuery): Plan {
   let best: { plan: Plan; score: number } | null = null;
   for (const index of indexes) {
-    const plan = planWith(index, equal, query);
-    const score = plan.prefix.length * 2 + (plan.inOrder ? 1 : 0) + (ranged(plan, query) ? 1 : 0);
+    const plan = planWith(index, query);
+    const ranged = plan.start >= 0 || plan.ends.length > 0;
+    const score = plan.prefix.length * 2 + (plan.inOrder ? 1 : 0) + (ranged ? 1 : 0);
     if (best === null || score > best.score) best = { plan, score };
   }
   if (best === null) throw new Error('expected at least the index of the key');
   return best.plan;
 }
 
-function planWith(index: SortedRows, equal: ReadonlyMap<string, Ordered>, query: CheckedQuery): Plan {
-  const prefix: Ordered[] = [];
+function planWith(index: SortedRows, { where, order }: CheckedQuery): Plan {
+  const prefix: number[] = [];
   for (const column of index.columns) {
-    const value = equal.get(column);
-    if (value === undefined) break;
-    prefix.push(value);
+    const at = where.findLastIndex((condition) => condition.column === column && condition.operator === '=');
+    if (at < 0) break;
+    prefix.push(at);
   }
-  const rest = index.columns.slice(prefix.length);
-  const descending = query.order[0]?.descending ?? false;
-  const inOrder = query.order.every(({ column, descending: down }, at) => rest[at] === column && down === descending);
-  return { index, prefix, inOrder, descending: inOrder && descending };
+  const behind = index.columns.slice(prefix.length);
+  const down = order[0]?.descending ?? false;
+  const inOrder = order.every(({ column, descending }, at) => behind[at] === column && descending === down);
+  const descending = inOrder && down;
+  const all = where.map((_, at) => at);
+  const bounds = (side: string) =>
+    all.filter((at) => where[at]?.column === behind[0] && where[at]?.operator.startsWith(side));
+  const [starts, ends] = descending ? [bounds('<'), bounds('>')] : [bounds('>'), bounds('<')];
+  const rest = all.filter((at) => !prefix.includes(at));
+  return { index, prefix, rest, inOrder, descending, start: starts[0] ?? -1, ends };
 }
 
-function ranged(plan: Plan, query: CheckedQuery): boolean {
-  const next = plan.index.columns[plan.prefix.length];
-  return query.where.some(({ column, operator }) => column === next && /^[<>]/.test(operator));
+function startOf(plan: Plan, prefix: Ordered[], { where }: CheckedQuery): Ordered[] {
+  if (plan.start >= 0) return [...prefix, (where[plan.start] as CheckedCondition).value as Ordered];
+  const end = plan.ends[0];
+  if (end === undefined || plan.descending) return prefix;
+  // A comparison with null never holds: the rows without a value, which come first, are passed over.
+  return [...prefix, lowestLike((where[end] as CheckedCondition).value as Ordered)];
 }
 
-function* candidates(plan: Plan, query: CheckedQuery): Generator<Row> {
-  const { index, prefix } = plan;
-  const columns = index.columns.slice(0, prefix.length);
-  const start = plan.inOrder && query.after !== null ? [...prefix, ...query.after] : startOf(plan, query);
-  const rows = plan.descending ? index.descending(start) : index.ascending(start);
-  for (const row of rows) {
-    const here = columns.map((column) => row[column] as Ordered);
-    if (comparePrefix(here, prefix) !== 0) return;
-    if (beyondRange(row, plan, query)) return;
-    yield row;
-  }
+function lowestLike(value: Ordered): Ordered {
+  if (typeof value === 'number') return Number.NEGATIVE_INFINITY;
+  return typeof value === 'string' ? '' : false;
 }
 
-/** Where a range on the column behind the prefix lets the walk begin. */
-function startOf(plan: Plan, query: CheckedQuery): Ordered[] {
-  const next = plan.index.columns[plan.prefix.length];
-  const operators = plan.descending ? ['<', '<='] : ['>', '>='];
-  const bound = query.where.find(({ column, operator }) => column === next && operators.includes(operator));
-  return bound === undefined ? plan.prefix : [...plan.prefix, bound.value as Ordered];
-}
-
-/** Whether this row, and so every later one, lies past a range on the column behind the prefix. */
-function beyondRange(row: Row, plan: Plan, query: CheckedQuery): boolean {
-  const next = plan.index.columns[plan.prefix.length];
-  if (next === undefined) return false;
-  const end = plan.descending ? '>' : '<';
-  return query.where.some(({ column, operator, value }) => {
-    if (column !== next || operator[0] !== end) return false;
-    const order = compareValues(row[column] as Ordered, value as Ordered);
-    return plan.descending ? order < 0 : order > 0;
-  });
+/** Whether this row, and so every later one, lies past the end of a range on the column behind the prefix. */
+function isBeyond(row: Row, { column, value }: CheckedCondition, descending: boolean): boolean {
+  const order = compareValues(row[column] as Ordered, value as Ordered);
+  return descending ? order < 0 : order > 0;
 }
 
 /** Whether the row fulfils the condition; as in SQL, a comparison with a null column never holds. */

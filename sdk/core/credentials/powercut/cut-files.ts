@@ -1,7 +1,7 @@
 import { copyBytes } from '../../bytes/index.ts';
 import type { NvsFiles } from '../file-nvs.ts';
 import type { Power } from './power.ts';
-import { spend } from './power.ts';
+import { spend, spendAll } from './power.ts';
 
 /**
  * What may be left of writes that were not synced, for data (units of 4 bytes or more, in the order of their offsets) and for
@@ -24,6 +24,8 @@ interface Inode {
   now: Uint8Array;
   /** What is certain to survive. */
   durable: Uint8Array;
+  /** What `now` shows the beginning of, with space behind it that nobody else writes to: appending need not copy the file. */
+  room: Uint8Array;
 }
 
 interface NamedInode {
@@ -52,6 +54,13 @@ export interface CutFiles extends NvsFiles {
 }
 
 type Names = NamedInode[];
+
+/** Space is made for appending in steps of the file's size, but no larger ones. */
+const ROOM_STEP_BYTES_MAX = 1024;
+
+const inodeWith = function (bytes: Uint8Array): Inode {
+  return { now: bytes, durable: bytes, room: bytes };
+};
 
 const inodeOf = function (names: Names, name: string): Inode | null {
   for (let i = 0; i < names.length; i++)
@@ -114,7 +123,7 @@ export function cutFiles(power: Power, unitBytes: number): CutFiles {
     const found = inodeOf(now, name);
     if (found) return found;
     spend(power, nothing);
-    const inode = { now: new Uint8Array(0), durable: new Uint8Array(0) };
+    const inode = inodeWith(new Uint8Array(0));
     now.push({ name: name, inode: inode });
     return inode;
   };
@@ -122,6 +131,35 @@ export function cutFiles(power: Power, unitBytes: number): CutFiles {
     let sum = 0;
     for (let i = 0; i < now.length; i++) sum += (now[i] as NamedInode).inode.now.length;
     return sum;
+  };
+  const fits = function (inode: Inode, length: number): boolean {
+    return files.bytesMax < 0 || total() - inode.now.length + length <= files.bytesMax;
+  };
+  /** Only the end of a file is written to in place: what an earlier view of it shows does not change. */
+  const roomFor = function (inode: Inode, at: number, end: number): Uint8Array {
+    const now = inode.now;
+    if (at === now.length && end <= inode.room.length) return inode.room;
+    const step = now.length > 0 && end > now.length ? Math.min(end, ROOM_STEP_BYTES_MAX) : 0;
+    const room = new Uint8Array(Math.max(now.length, end + step));
+    room.set(now, 0);
+    return room;
+  };
+  /** Where the power goes, or the disk is full, on the way. */
+  const writeWordByWord = function (inode: Inode, at: number, bytes: Uint8Array): void {
+    for (let from = 0; from < bytes.length; from += unitBytes) {
+      const to = Math.min(from + unitBytes, bytes.length);
+      const length = Math.max(inode.now.length, at + to);
+      if (!fits(inode, length)) {
+        const full = new Error('ENOSPC: the emulated disk is full') as Error & { code: string };
+        full.code = 'ENOSPC';
+        throw full;
+      }
+      spend(power, nothing);
+      const room = roomFor(inode, at + from, at + to);
+      room.set(bytes.subarray(from, to), at + from);
+      inode.room = room;
+      inode.now = room.subarray(0, length);
+    }
   };
   const files: CutFiles = {
     power: power,
@@ -150,23 +188,15 @@ export function cutFiles(power: Power, unitBytes: number): CutFiles {
     write: function (name, at, bytes) {
       const inode = create(name);
       if (at > inode.now.length) throw new RangeError('expected an offset up to ' + inode.now.length + ', got ' + at);
-      // Appending, the words share one array: what an earlier view of it shows does not change. Overwriting, they cannot.
-      const appends = at === inode.now.length;
-      let grown = new Uint8Array(Math.max(inode.now.length, at + bytes.length));
-      grown.set(inode.now, 0);
-      for (let from = 0; from < bytes.length; from += unitBytes) {
-        const to = Math.min(from + unitBytes, bytes.length);
-        const length = Math.max(inode.now.length, at + to);
-        if (files.bytesMax >= 0 && total() - inode.now.length + length > files.bytesMax) {
-          const full = new Error('ENOSPC: the emulated disk is full') as Error & { code: string };
-          full.code = 'ENOSPC';
-          throw full;
-        }
-        spend(power, nothing);
-        if (!appends) grown = new Uint8Array(grown);
-        grown.set(bytes.subarray(from, to), at + from);
-        inode.now = grown.subarray(0, length);
-      }
+      const room = roomFor(inode, at, at + bytes.length);
+      const length = Math.max(inode.now.length, at + bytes.length);
+      const words = Math.ceil(bytes.length / unitBytes);
+      if (fits(inode, length) && spendAll(power, words)) {
+        if (bytes.length === 0) return;
+        room.set(bytes, at);
+        inode.room = room;
+        inode.now = room.subarray(0, length);
+      } else writeWordByWord(inode, at, bytes);
     },
     sync: function (name) {
       const inode = demand(name);
@@ -196,7 +226,7 @@ export function cutFiles(power: Power, unitBytes: number): CutFiles {
       const names = kind === 'synced' || kind === 'data' ? durable : now;
       now = names.map(function (entry) {
         const left = survivor(entry.inode, kind, unitBytes);
-        return { name: entry.name, inode: { now: left, durable: left } };
+        return { name: entry.name, inode: inodeWith(left) };
       });
       durable = now.concat();
     },
@@ -209,7 +239,7 @@ export function cutFiles(power: Power, unitBytes: number): CutFiles {
         if (at < 0) {
           at = inodes.length;
           inodes.push(entry.inode);
-          twins.push({ now: entry.inode.now, durable: entry.inode.durable });
+          twins.push({ now: entry.inode.now, durable: entry.inode.durable, room: entry.inode.now });
         }
         return { name: entry.name, inode: twins[at] as Inode };
       };
@@ -223,6 +253,7 @@ export function cutFiles(power: Power, unitBytes: number): CutFiles {
       rotten[bit >> 3] = (rotten[bit >> 3] as number) ^ (1 << (bit & 7));
       if (inode.durable === inode.now) inode.durable = rotten;
       inode.now = rotten;
+      inode.room = rotten;
     },
     fingerprint: function () {
       const text = function (entry: NamedInode): string {

@@ -50,3 +50,14 @@ export function spend(power: Power, torn: () => void): void {
   }
   if (power.left > 0) power.left--;
 }
+
+/**
+ * So many operations at once, where nothing would come of looking at each: false, and none is spent, where one of them
+ * may be cut or is watched.
+ */
+export function spendAll(power: Power, count: number): boolean {
+  if (power.dark || power.watch || (power.left >= 0 && power.left < count)) return false;
+  power.operations += count;
+  if (power.left > 0) power.left -= count;
+  return true;
+}

@@ -1,0 +1,95 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { bundleSimulator } from './build.ts';
+import { type Happening, HappeningHeap } from './kernel/heap.ts';
+import { checkModel } from './model/check.ts';
+import { runMany } from './swarm/many.ts';
+import { DAY_MS, HOUR_MS, type SwarmOptions, swarmOptions } from './swarm/options.ts';
+import { PRESETS } from './swarm/presets.ts';
+import { runSwarm, type SwarmResult } from './swarm/run.ts';
+
+/**
+ * `npx tsx device-sim/swarm.bench.ts [name…]`: how fast the simulator is, on one core, from a bundle. All figures are CPU
+ * time of the process (user and system), with what the machine does besides left out; each run is checked to hold.
+ */
+
+const ONE_UPLOAD_A_DAY: Partial<SwarmOptions> = { readingEveryMs: DAY_MS, batchCount: 1, batchAgeMs: DAY_MS };
+
+const FIGURES: Record<string, () => Promise<string>> = {
+  heap: async () => `a bare heap: ${perSecond(2_000_000, heapAlone(2_000_000))} events a second`,
+  storm: async () => {
+    const options = swarmOptions({ seed: 7, devices: 32, days: 20 });
+    const { result, seconds } = await timed(() => runSwarm(options));
+    return `events a second, all faults: ${ran(result, seconds)}`;
+  },
+  quiet: async () => {
+    const options = swarmOptions({
+      seed: 7,
+      devices: 200,
+      days: 200,
+      faults: [],
+      campaignEveryDays: 0,
+      ...ONE_UPLOAD_A_DAY,
+    });
+    const { result, seconds } = await timed(() => runSwarm(options));
+    const years = ((result.deviceYears / seconds) * 60).toFixed(0);
+    return `device-years a minute, one upload a day: ${years}; ${ran(result, seconds)}`;
+  },
+  ci: async () => {
+    const { options, twinEvery } = PRESETS['ci'] ?? { options: {}, twinEvery: 0 };
+    const all = Array.from({ length: 200 }, (_, at) => swarmOptions({ ...options, seed: 1 + at }));
+    const { result, seconds } = await timed(() => runMany(all, { twinEvery }));
+    const failed = result.failed.length === 0 ? '' : `, ${result.failed.length} FAILED`;
+    return `200 seeds of the preset ci: ${seconds.toFixed(1)} s, ${result.events} events${failed}`;
+  },
+  model: async () => {
+    const { result, seconds } = await timed(async () => checkModel());
+    return `model: ${seconds.toFixed(2)} s, ${result.states} states, ${result.edges} edges, safe: ${result.safe}`;
+  },
+};
+
+async function timed<T>(work: () => Promise<T>): Promise<{ result: T; seconds: number }> {
+  const before = process.cpuUsage();
+  const result = await work();
+  const { user, system } = process.cpuUsage(before);
+  return { result, seconds: (user + system) / 1e6 };
+}
+
+function ran(result: SwarmResult, seconds: number): string {
+  const { events, broken, missed, ok } = result;
+  const holds = ok ? 'holds' : `BROKEN ${JSON.stringify(broken)} ${missed}`;
+  return `${perSecond(events, seconds)} events a second (${events} in ${seconds.toFixed(1)} s CPU, ${holds})`;
+}
+
+function perSecond(count: number, seconds: number): string {
+  return Math.round(count / seconds).toLocaleString('en');
+}
+
+/** The event loop with nothing behind it: so many pushes and pops on a heap as full as a fleet's. */
+function heapAlone(count: number): number {
+  const heap = new HappeningHeap();
+  const run = () => {};
+  let order = 0;
+  const after = (atMs: number): Happening => ({ atMs: atMs + ((order * 7919) % HOUR_MS), order: order++, run });
+  for (let i = 0; i < 1_000; i++) heap.push(after(0));
+  const before = process.cpuUsage();
+  for (let i = 0; i < count; i++) heap.push(after(heap.pop()?.atMs ?? 0));
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1e6;
+}
+
+async function main(names: readonly string[]): Promise<void> {
+  for (const [name, figure] of Object.entries(FIGURES)) {
+    if (names.length === 0 || names.includes(name)) console.log(await figure());
+  }
+}
+
+const here = fileURLToPath(import.meta.url);
+if (here.endsWith('.ts')) {
+  const bundle = fileURLToPath(new URL('../node_modules/.cache/fuselink-sim/swarm.bench.mjs', import.meta.url));
+  await bundleSimulator(here, bundle);
+  const { status } = spawnSync(process.execPath, ['--expose-gc', bundle, ...process.argv.slice(2)], {
+    stdio: 'inherit',
+  });
+  process.exitCode = status ?? 1;
+} else await main(process.argv.slice(2));
