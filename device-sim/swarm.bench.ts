@@ -26,7 +26,7 @@ const FIGURES: Record<string, () => Promise<string>> = {
     const options = swarmOptions({
       seed: 7,
       devices: 200,
-      days: 200,
+      days: 100,
       faults: [],
       campaignEveryDays: 0,
       ...ONE_UPLOAD_A_DAY,
