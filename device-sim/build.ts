@@ -1,9 +1,9 @@
 import { build } from 'esbuild';
 
 /**
- * Bundles one program of the simulator into one file. From a bundle it runs nearly twice as fast as through a loader of
- * TypeScript, which names every closure whenever it is made. npm packages stay outside, as they were installed, so the file has to be
- * put below the folder they are in.
+ * Bundles one program of the simulator into one file with everything in it: a CI job copies it and needs nothing but Node. From a
+ * bundle it runs nearly twice as fast as through a loader of TypeScript, which names every closure whenever it is made. What stays
+ * outside is loaded only by servers with a database on disk, which no engine here starts.
  */
 export async function bundleSimulator(entry: string, outfile: string): Promise<void> {
   await build({
@@ -13,7 +13,14 @@ export async function bundleSimulator(entry: string, outfile: string): Promise<v
     platform: 'node',
     format: 'esm',
     target: 'node20.19',
-    packages: 'external',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    external: ['@photostructure/sqlite', 'pg-native', '#sdk/seal/node'],
+    // CommonJS packages inside ask for Node's own modules.
+    banner: {
+      js: "import { createRequire as nodeRequire } from 'node:module';const require = nodeRequire(import.meta.url);",
+    },
     logLevel: 'warning',
   });
 }

@@ -201,6 +201,11 @@ const CLIENT_SETTINGS = [
   'FUSELINK_DEVICE',
   'FUSELINK_CREDENTIALS',
   'FUSELINK_PASSPHRASE_FILE',
+  'FUSELINK_MANAGEMENT_KEY',
+  'FUSELINK_MANAGEMENT_KEY_FILE',
+  'FUSELINK_EMAIL',
+  'FUSELINK_TOTP',
+  'FUSELINK_TOTP_FILE',
 ];
 
 function publicUrl(text: string, problems: string[]): string | null {

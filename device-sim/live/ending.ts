@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RelayRequest } from '#server';
 import { readAudit } from '../oracle/audit.ts';
 import { tryKeys } from '../swarm/ending.ts';
 import type { Operator } from '../swarm/operator.ts';
@@ -136,10 +135,15 @@ export async function lastQuestions(
   const { oracle, invariants, checks } = world;
   const { management, wire } = how;
   const own = world.members.filter((member) => member !== undefined && !member.clone);
-  const ask = async (request: RelayRequest) => (await wire.ask(request)) ?? wire.ask(request);
   await each(own, AT_ONCE, async ({ device }) => {
-    oracle.readings.finish(device.traits.number);
-    await tryKeys({ oracle, invariants }, device.traits.number, ask);
+    const { number } = device.traits;
+    oracle.readings.finish(number);
+    await tryKeys({ oracle, invariants }, number, async (request) => {
+      const answer = (await wire.ask(request)) ?? (await wire.ask(request));
+      // A key that is refused as revoked must have been given a reason by then (I2, I7).
+      if (answer !== null) oracle.served(number, request, answer, oracle.now());
+      return answer;
+    });
   });
   const numbers = new Map(own.map(({ id, device }) => [id, device.traits.number]));
   await world.uploads.compareWithList(management, numbers, how.sinceMs);

@@ -38,7 +38,7 @@ export class Histogram {
     let seen = 0;
     for (let i = 0; i < BUCKETS; i++) {
       seen += this.#buckets[i] as number;
-      if (seen >= rank) return Math.min(this.maxMs, edgeMs(i));
+      if (seen >= rank) return i === BUCKETS - 1 ? this.maxMs : Math.min(this.maxMs, edgeMs(i));
     }
     return this.maxMs;
   }

@@ -41,7 +41,9 @@ export class Management {
   static async open(wire: Wire, credentials: Credentials): Promise<Management> {
     const management = new Management(wire, credentials);
     if (credentials.signIn !== null) await management.#signIn();
-    const who = await management.order('GET', '/v1/auth/session', null);
+    // Asked once: whoever waits for a server to come up has its own way to do so.
+    const headers = { authorization: `Bearer ${management.#token}` };
+    const who = await wire.ask({ method: 'GET', path: '/v1/auth/session', headers, body: null });
     if (who === null) throw new NotServed(`the server does not answer: ${wire.lastFault}`);
     if (who.status !== 200) throw new NotServed(`expected 200 from /v1/auth/session, got ${said(who)}`);
     if (who.json?.['may_manage'] !== true) {
