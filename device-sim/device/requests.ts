@@ -1,4 +1,4 @@
-import { createDecipheriv, createHash, createHmac } from 'node:crypto';
+import { createDecipheriv, createHash, createHmac, hash } from 'node:crypto';
 import { type ApiKey, apiKey, fingerprintOf, formatApiKey, KEY_FORM_HEX, type Sha256, type SlotKey } from '#sdk/core';
 import {
   DEVICE_SECRET_LABEL,
@@ -14,14 +14,14 @@ import type { RelayRequest } from '#server';
 /** [RFC 3394 §2.2.3.1] */
 const WRAP_INITIAL_VALUE = Buffer.alloc(8, 0xa6);
 
-export const sha256: Sha256 = (bytes) => new Uint8Array(createHash('sha256').update(bytes).digest());
+export const sha256: Sha256 = (bytes) => new Uint8Array(hash('sha256', bytes, 'buffer'));
 
 function hmac(key: Uint8Array, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest();
 }
 
 export function sha256Hex(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return hash('sha256', bytes, 'hex');
 }
 
 /** The headers by which a request is the device's own. */

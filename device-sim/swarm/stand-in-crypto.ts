@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { type Crypto, nodeCrypto } from '#server';
 
 /**
@@ -62,8 +61,12 @@ export const standInCrypto: Crypto = {
     return bytes === HASH_BYTES ? key : Uint8Array.from({ length: bytes }, (_, i) => key[i & 31] as number);
   },
   hash() {
-    const hash = createHash('sha256');
-    return { update: (bytes) => void hash.update(bytes), digest: () => new Uint8Array(hash.digest()) };
+    // Bodies are small here: one call over all of it costs a third of an object that is told piece by piece.
+    const parts: Uint8Array[] = [];
+    return {
+      update: (bytes) => void parts.push(bytes.slice()),
+      digest: () => nodeCrypto.sha256(...(parts.length === 1 ? parts : [Buffer.concat(parts)])),
+    };
   },
   seal({ key, nonce, aad, plaintext }) {
     const sealed = new Uint8Array(plaintext.length + TAG_BYTES);

@@ -34,19 +34,42 @@ export function fromBase64url(text: string): Uint8Array | null {
   return toBase64url(bytes) === text ? bytes : null;
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 /** Lower-case hex. */
 export function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  let text = '';
+  for (let i = 0; i < bytes.length; i++) text += HEX[bytes[i] as number];
+  return text;
 }
 
 /** The bytes of an even number of hex characters in either case, or null. */
 export function fromHex(text: string): Uint8Array | null {
   if (!/^(?:[0-9a-fA-F]{2})*$/.test(text)) return null;
-  return Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
+  const bytes = new Uint8Array(text.length / 2);
+  for (let i = 0; i < bytes.length; i++) {
+    bytes[i] = (digitOf(text.charCodeAt(2 * i)) << 4) | digitOf(text.charCodeAt(2 * i + 1));
+  }
+  return bytes;
+}
+
+/** The value of a hex digit's code: letters of either case have their low bits in common. */
+function digitOf(code: number): number {
+  return code <= 0x39 ? code - 0x30 : (code & 7) + 9;
 }
 
 /** UTF-8 bytes of a text (lone surrogates become U+FFFD), without a TextEncoder: this is pure code. */
 export function utf8(text: string): Uint8Array {
+  const ascii = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x80) return wideUtf8(text);
+    ascii[i] = code;
+  }
+  return ascii;
+}
+
+function wideUtf8(text: string): Uint8Array {
   const out: number[] = [];
   for (const character of text) {
     let code = character.codePointAt(0) ?? 0xfffd;

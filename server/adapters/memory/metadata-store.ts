@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalAuditText } from '../../domain/audit-chain.ts';
 import { takeFromWindow } from '../../domain/sliding-window.ts';
 import { StorageUnavailableError } from '../../ports/faults.ts';
@@ -172,8 +172,8 @@ class MemoryStore implements MetadataStore {
     const head = this.#headOf(table, entry.chain);
     const seq = ((head?.['seq'] as number | undefined) ?? 0) + 1;
     const linked = { ...entry, seq, prev_hash: (head?.['hash'] as string | undefined) ?? '' };
-    const hash = createHash('sha256').update(canonicalAuditText(linked)).digest('base64url');
-    const row = { ...linked, id: `${entry.chain}/${seq}`, hash, version: 1 };
+    const digest = hash('sha256', canonicalAuditText(linked), 'base64url');
+    const row = { ...linked, id: `${entry.chain}/${seq}`, hash: digest, version: 1 };
     checkRow(table.shape, row);
     store(table, row, undo);
     this.#heads.set(entry.chain, table.get(row.id) as Row);
