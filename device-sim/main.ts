@@ -4,9 +4,10 @@ import { addLiveVerb } from './live/command.ts';
 import { addModelVerb } from './model/command.ts';
 import { addPowercutVerb } from './powercut/command.ts';
 import { addSwarmVerb } from './swarm/command.ts';
+import { addRunnerVerb } from './swarm/runner.ts';
 
 /** The verbs of `fuselink-sim`, in the order of its help. A new engine adds its own line. */
-const VERBS = [addModelVerb, addPowercutVerb, addSwarmVerb, addLiveVerb];
+const VERBS = [addModelVerb, addPowercutVerb, addSwarmVerb, addLiveVerb, addRunnerVerb];
 
 /** What the exit codes mean; `--help` prints it. */
 const EXIT_CODES = `

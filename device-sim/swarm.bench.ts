@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { bundleSimulator } from './build.ts';
 import { type Happening, HappeningHeap } from './kernel/heap.ts';
 import { checkModel } from './model/check.ts';
+import { scenarioNamed } from './scenarios/index.ts';
 import { runMany } from './swarm/many.ts';
 import { DAY_MS, HOUR_MS, type SwarmOptions, swarmOptions } from './swarm/options.ts';
 import { PRESETS } from './swarm/presets.ts';
@@ -13,7 +14,13 @@ import { runSwarm, type SwarmResult } from './swarm/run.ts';
  * time of the process (user and system), with what the machine does besides left out; each run is checked to hold.
  */
 
-const ONE_UPLOAD_A_DAY: Partial<SwarmOptions> = { readingEveryMs: DAY_MS, batchCount: 1, batchAgeMs: DAY_MS };
+const ONE_UPLOAD_A_DAY: Partial<SwarmOptions> = {
+  readingEveryMs: DAY_MS,
+  batchCount: 1,
+  behindBrokerEvery: 0,
+};
+const RESIDENT = 4_000;
+const GB = 1e9;
 
 const FIGURES: Record<string, () => Promise<string>> = {
   heap: async () => `a bare heap: ${perSecond(2_000_000, heapAlone(2_000_000))} events a second`,
@@ -35,6 +42,25 @@ const FIGURES: Record<string, () => Promise<string>> = {
     const years = ((result.deviceYears / seconds) * 60).toFixed(0);
     return `device-years a minute, one upload a day: ${years}; ${ran(result, seconds)}`;
   },
+  season: async () => {
+    const { name, options: ofScenario } = scenarioNamed('ninety-day-campaign');
+    const options = swarmOptions({ seed: 7, devices: 1_000, scenario: name }, ofScenario);
+    const { result, seconds } = await timed(() => runSwarm(options));
+    return `1,000 devices through a 90-day campaign: ${seconds.toFixed(0)} s; ${ran(result, seconds)}`;
+  },
+  resident: async () => {
+    const options = swarmOptions({ seed: 7, devices: RESIDENT, days: 3, faults: [], ...ONE_UPLOAD_A_DAY });
+    const before = liveBytes();
+    let most = 0;
+    // Asked for between two slices of the run, with the whole fleet switched on and its readings sent.
+    await runSwarm(options, {
+      progress: () => {
+        most = Math.max(most, liveBytes());
+      },
+    });
+    const each = (most - before) / RESIDENT;
+    return `resident devices per GB: ${Math.floor(GB / each).toLocaleString('en')} (${(each / 1e3).toFixed(1)} kB each, with all the server keeps of them)`;
+  },
   ci: async () => {
     const { options, twinEvery } = PRESETS['ci'] ?? { options: {}, twinEvery: 0 };
     const all = Array.from({ length: 200 }, (_, at) => swarmOptions({ ...options, seed: 1 + at }));
@@ -53,6 +79,13 @@ async function timed<T>(work: () => Promise<T>): Promise<{ result: T; seconds: n
   const result = await work();
   const { user, system } = process.cpuUsage(before);
   return { result, seconds: (user + system) / 1e6 };
+}
+
+/** Bytes that something still holds, on the heap of JavaScript and beside it. */
+function liveBytes(): number {
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }
 
 function ran(result: SwarmResult, seconds: number): string {
@@ -88,8 +121,12 @@ const here = fileURLToPath(import.meta.url);
 if (here.endsWith('.ts')) {
   const bundle = fileURLToPath(new URL('../node_modules/.cache/fuselink-sim/swarm.bench.mjs', import.meta.url));
   await bundleSimulator(here, bundle);
-  const { status } = spawnSync(process.execPath, ['--expose-gc', bundle, ...process.argv.slice(2)], {
-    stdio: 'inherit',
-  });
+  const { status } = spawnSync(
+    process.execPath,
+    ['--expose-gc', '--max-semi-space-size=32', bundle, ...process.argv.slice(2)],
+    {
+      stdio: 'inherit',
+    },
+  );
   process.exitCode = status ?? 1;
 } else await main(process.argv.slice(2));

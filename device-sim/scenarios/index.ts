@@ -1,5 +1,6 @@
 import { badCanary } from './bad-canary.ts';
 import { databaseRestored } from './database-restored.ts';
+import { ninetyDayCampaign } from './ninety-day-campaign.ts';
 import { outageThenHerd } from './outage-then-herd.ts';
 import { rotationUnderLoad } from './rotation-under-load.ts';
 import type { Scenario } from './scenario.ts';
@@ -14,6 +15,7 @@ export const SCENARIOS: readonly Scenario[] = [
   stolenKey,
   badCanary,
   databaseRestored,
+  ninetyDayCampaign,
 ];
 
 /** The scenario of that name. Throws RangeError with the names there are. */

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { INVARIANTS } from '../oracle/invariants.ts';
 import { SCENARIOS, scenarioNamed } from '../scenarios/index.ts';
@@ -8,6 +9,7 @@ import { FAULT_NAMES, FAULTS, type FaultName } from './faults.ts';
 import { type Batch, runMany, runTwins } from './many.ts';
 import { faultsOfSeed, type SwarmOptions, swarmOptions } from './options.ts';
 import { PRESETS } from './presets.ts';
+import { startProcesses } from './processes.ts';
 import { reportPage } from './report/page.ts';
 import { runSwarm, type SwarmResult, swarmJson } from './run.ts';
 import { shrink } from './shrink.ts';
@@ -21,6 +23,7 @@ interface Output {
 interface Given {
   seed: number;
   seeds?: number;
+  jobs?: number;
   devices?: number;
   days?: number;
   campaignEvery?: number;
@@ -75,7 +78,8 @@ export function addSwarmVerb(program: Command, output: Output, exit: (code: numb
     .command('swarm')
     .description('run a whole fleet through faults, in virtual time, from a seed')
     .option('--seed <n>', 'the seed, or the first of several', whole(0), 1)
-    .option('--seeds <n>', 'so many seeds, one after the other', whole(1))
+    .option('--seeds <n>', 'so many seeds', whole(1))
+    .option('--jobs <n>', 'so many seeds at a time, each in a process of its own (default: as many as cores)', whole(1))
     .option('--devices <n>', 'devices in the fleet', whole(1))
     .option('--days <n>', 'days of trouble, before everything heals', whole(1))
     .option('--campaign-every <days>', 'days between two campaigns', whole(0))
@@ -147,13 +151,16 @@ async function runBatch(given: Given, output: Output): Promise<number> {
   const preset = given.preset === undefined ? null : PRESETS[given.preset];
   const seeds = given.seeds ?? preset?.seeds ?? 1;
   const all = Array.from({ length: seeds }, (_, at) => optionsOf(given, given.seed + at, preset?.options));
+  const count = Math.min(given.jobs ?? availableParallelism(), seeds);
+  const runners = count > 1 ? await startProcesses(count) : undefined;
   const batch = await runMany(all, {
+    ...(runners === undefined ? {} : { runners }),
     twinEvery: given.twin ? 1 : (preset?.twinEvery ?? 0),
     ran: (result, done) => {
       if (!result.ok) for (const line of brokenLines(result)) output.err(`${line}\n`);
       else if (!given.json && done % 10 === 0) output.err(`${done} of ${seeds} seeds\n`);
     },
-  });
+  }).finally(() => runners?.close());
   const missing = preset?.coverageMustBeFull === true ? neverHit(batch.coverage) : [];
   output.out(given.json ? `${JSON.stringify(batchJson(batch, given.seed))}\n` : batchText(batch));
   if (given.coverage && !given.json) output.out(`${coverageText(batch.coverage)}\n`);

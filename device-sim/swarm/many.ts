@@ -16,36 +16,63 @@ export interface Batch {
 }
 
 export interface BatchHooks {
-  /** After each seed. */
+  /** After each seed, in the order in which they end. */
   ran?(result: SwarmResult, done: number): void;
   twinEvery?: number;
+  /** Where runs are done, and how many at a time; here, one after the other, where it is not said. */
+  runners?: { count: number; run(order: RunOrder): Promise<SwarmResult> };
 }
 
-/** One run after the other; a run that is broken does not end the others. */
+/** One run that is to be done. */
+export interface RunOrder {
+  options: SwarmOptions;
+  /** Twice, with other wall clocks (I10). */
+  twin?: boolean;
+  /** Ends with the first break: where only one is looked for. */
+  stopWhenBroken?: boolean;
+}
+
+/** Every run of a batch; one that is broken does not end the others. The same batch, however many run at a time. */
 export async function runMany(all: readonly SwarmOptions[], hooks: BatchHooks = {}): Promise<Batch> {
+  const { twinEvery = 0, runners = { count: 1, run: runHere } } = hooks;
+  const isTwin = (index: number) => twinEvery > 0 && index % twinEvery === 0;
+  const results: SwarmResult[] = [];
+  let next = 0;
+  let done = 0;
+  const runNext = async (): Promise<void> => {
+    for (let index = next++; index < all.length; index = next++) {
+      const result = await runners.run({ options: all[index] as SwarmOptions, twin: isTwin(index) });
+      results[index] = result;
+      hooks.ran?.(result, ++done);
+    }
+  };
+  await Promise.all(Array.from({ length: runners.count }, runNext));
+  return summedUp(results, all.filter((_, index) => isTwin(index)).length);
+}
+
+/** In this process, in which there is one simulation at a time. */
+export function runHere({ options, twin = false, stopWhenBroken = false }: RunOrder): Promise<SwarmResult> {
+  return twin ? runTwins(options) : runSwarm(options, { stopWhenBroken });
+}
+
+function summedUp(results: readonly SwarmResult[], twins: number): Batch {
   const batch: Batch = {
-    seeds: all.length,
-    failed: [],
+    seeds: results.length,
+    failed: results.filter(({ ok }) => !ok),
     coverage: { device: {}, server: {}, campaign: {} },
     events: 0,
     deviceYears: 0,
-    twins: 0,
+    twins,
     faults: {},
-    traceHashes: [],
+    traceHashes: results.map(({ traceHash }) => traceHash),
   };
-  for (const [index, options] of all.entries()) {
-    const twin = (hooks.twinEvery ?? 0) > 0 && index % (hooks.twinEvery ?? 1) === 0;
-    const result = twin ? await runTwins(options) : await runSwarm(options);
-    if (twin) batch.twins++;
-    if (!result.ok) batch.failed.push(result);
+  for (const result of results) {
     addCoverage(batch.coverage, result.coverage);
     batch.events += result.events;
     batch.deviceYears += result.deviceYears;
-    batch.traceHashes.push(result.traceHash);
     for (const [name, count] of Object.entries(result.faults)) {
       batch.faults[name] = (batch.faults[name] ?? 0) + count;
     }
-    hooks.ran?.(result, index + 1);
   }
   return batch;
 }

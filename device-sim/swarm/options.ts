@@ -24,6 +24,8 @@ export interface SwarmOptions {
   batchAgeMs: number;
   /** How often the server looks at what is due. */
   sweepEveryMs: number;
+  /** Every so many devices are told of wishes by a broker as well, whose bridge asks for them; 0: none. */
+  behindBrokerEvery: number;
   /** A bug that is planted: the run must find it. */
   canary: CanaryName | null;
   /** Keep every entry of the trace, for stories and reports. */
@@ -42,6 +44,7 @@ export const SWARM_DEFAULTS: Omit<SwarmOptions, 'seed' | 'faults'> = {
   batchCount: 6,
   batchAgeMs: 8 * HOUR_MS,
   sweepEveryMs: 10 * MINUTE_MS,
+  behindBrokerEvery: 3,
   canary: null,
   keepTrace: false,
   realCrypto: false,

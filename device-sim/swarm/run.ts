@@ -59,7 +59,7 @@ export async function runSwarm(options: SwarmOptions, hooks: RunHooks = {}): Pro
   const scenario = options.scenario === null ? null : scenarioNamed(options.scenario);
   if (scenario === null) operator.start();
   else scenario.begin(world, operator);
-  storm(world);
+  if (options.faults.length > 0) storm(world);
 
   const stormEndsMs = EPOCH_MS + options.days * DAY_MS;
   const ranAway = options.devices * (options.days + REST_DAYS_MAX) * EVENTS_A_DEVICE_DAY_MAX;

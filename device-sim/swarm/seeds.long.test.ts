@@ -1,36 +1,57 @@
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { scenarioNamed } from '../scenarios/index.ts';
 import { CANARIES, CANARY_NAMES } from './canaries.ts';
-import { runMany, runTwins } from './many.ts';
+import { runMany } from './many.ts';
 import { swarmOptions } from './options.ts';
 import { PRESETS } from './presets.ts';
-import { runSwarm } from './run.ts';
+import { type Processes, startProcesses } from './processes.ts';
 
 /** A planted bug must be found by one of so many seeds. */
 const CANARY_SEEDS_MAX = 8;
+/** What CI has. */
+const CORES = 2;
+
+let runners: Processes;
+
+beforeAll(async () => {
+  runners = await startProcesses(CORES);
+});
+afterAll(() => runners.close());
 
 test('swarm: the seeds of the preset ci → all invariants hold in each', async () => {
   const { seeds, options, twinEvery } = PRESETS['ci'] ?? { seeds: 0, options: {}, twinEvery: 0 };
   const all = Array.from({ length: seeds }, (_, at) => swarmOptions({ ...options, seed: 1 + at }));
-  const batch = await runMany(all, { twinEvery });
+  const batch = await runMany(all, { twinEvery, runners });
   expect(batch.failed.map(({ replay, broken, missed }) => ({ replay, broken, missed }))).toEqual([]);
   expect(batch.twins).toBe(Math.ceil(seeds / twinEvery));
   expect(Object.keys(batch.faults).length).toBeGreaterThan(20);
 });
 
-test.each(CANARY_NAMES)(`swarm: the planted bug %s → found within ${CANARY_SEEDS_MAX} seeds`, async (canary) => {
-  const found: string[] = [];
-  for (let seed = 1; seed <= CANARY_SEEDS_MAX && found.length === 0; seed++) {
-    const options = swarmOptions({ seed, devices: 5, days: 6, campaignEveryDays: 3, canary });
-    const twin = canary === 'wall-clock-decides';
-    const { broken } = twin ? await runTwins(options) : await runSwarm(options, { stopWhenBroken: true });
-    found.push(...broken.map(({ invariant }) => invariant));
-  }
-  expect(found, `${CANARIES[canary].what} should break ${CANARIES[canary].breaks}`).not.toEqual([]);
+test('swarm: runs in other processes → the same traces as here, in the order of their seeds', async () => {
+  const all = [4, 3, 2, 1].map((seed) => swarmOptions({ seed, devices: 2, days: 2 }));
+  const [here, there] = [await runMany(all), await runMany(all, { runners })];
+  expect(there).toEqual(here);
 });
 
-test('scenario ten-weeks-offline: three campaigns pass meanwhile → whoever comes back catches up', async () => {
-  const { name, options } = scenarioNamed('ten-weeks-offline');
-  const result = await runSwarm(swarmOptions({ seed: 5, devices: 8, scenario: name }, options));
+test.concurrent.each(CANARY_NAMES)(
+  `swarm: the planted bug %s → found within ${CANARY_SEEDS_MAX} seeds`,
+  async (canary) => {
+    const found: string[] = [];
+    for (let seed = 1; seed <= CANARY_SEEDS_MAX && found.length === 0; seed++) {
+      const options = swarmOptions({ seed, devices: 5, days: 6, campaignEveryDays: 3, canary });
+      const twin = canary === 'wall-clock-decides';
+      const { broken } = await runners.run({ options, twin, stopWhenBroken: true });
+      found.push(...broken.map(({ invariant }) => invariant));
+    }
+    expect(found, `${CANARIES[canary].what} should break ${CANARIES[canary].breaks}`).not.toEqual([]);
+  },
+);
+
+test.concurrent.each([
+  ['ten-weeks-offline', 8, 'three campaigns pass meanwhile → whoever comes back catches up'],
+  ['ninety-day-campaign', 1_000, 'a thousand devices, a wave after the other → every key is another one'],
+])('scenario %s: %i devices, %s', async (name, devices) => {
+  const options = swarmOptions({ seed: 5, devices, scenario: name }, scenarioNamed(name).options);
+  const result = await runners.run({ options });
   expect({ broken: result.broken, missed: result.missed }).toEqual({ broken: [], missed: null });
 });

@@ -14,8 +14,6 @@ import { Recorder } from './recorder.ts';
 import { Servers } from './servers.ts';
 import { standInCrypto } from './stand-in-crypto.ts';
 
-/** Every third device hears from a broker, too, that it is waited for. */
-const BEHIND_BROKER = 3;
 /** States in which a device may be wanted to do something. */
 const WAITING: unknown[] = ['WANTED', 'OVERDUE', 'MINTED', 'QUARANTINED'];
 const STATEMENT_MS_MAX = 40;
@@ -175,7 +173,7 @@ export class World {
     if (this.on('device-rtc-reset') && number % 4 === 1) this.setClock(member, -this.kernel.nowMs);
     this.recorder.note('boot', number, 0, () => 'boots');
     device.boot();
-    if (number % BEHIND_BROKER === 0) this.broker.subscribed(device);
+    if (this.#isBehindBroker(number)) this.broker.subscribed(device);
   }
 
   /** How far a device's wall clock is off from now on. */
@@ -206,9 +204,14 @@ export class World {
     }
   }
 
+  #isBehindBroker(number: number): boolean {
+    const every = this.options.behindBrokerEvery;
+    return every > 0 && number % every === 0;
+  }
+
   #behindBroker(): Device[] {
     return this.members.flatMap((member) =>
-      member !== undefined && !member.clone && member.device.traits.number % BEHIND_BROKER === 0 ? [member.device] : [],
+      member !== undefined && !member.clone && this.#isBehindBroker(member.device.traits.number) ? [member.device] : [],
     );
   }
 
