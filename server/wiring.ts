@@ -5,9 +5,7 @@ import { createMemoryStore } from './adapters/memory/metadata-store.ts';
 import { nodeClock } from './adapters/node/clock.ts';
 import { nodeCrypto } from './adapters/node/crypto.ts';
 import { nodeRandom } from './adapters/node/random.ts';
-import { type DatabaseClock, openDatabaseClock } from './adapters/postgres/clock.ts';
-import { openPostgresStore } from './adapters/postgres/metadata-store.ts';
-import { openS3Blobs } from './adapters/s3/blob-store.ts';
+import type { DatabaseClock } from './adapters/postgres/clock.ts';
 import { joseTokens } from './adapters/sign-in/tokens.ts';
 import { otpauthTotp } from './adapters/sign-in/totp.ts';
 import { openSqliteStore } from './adapters/sqlite/metadata-store.ts';
@@ -58,6 +56,7 @@ export async function wire(settings: ServerSettings, warn: Deps['warn']): Promis
     opened.push(blobs);
     let clock: Deps['clock'] = nodeClock;
     if (metadata.kind === 'postgres') {
+      const { openDatabaseClock } = await import('./adapters/postgres/clock.ts');
       const databaseClock: DatabaseClock = await openDatabaseClock(metadata, warn);
       opened.push(databaseClock);
       clock = databaseClock;
@@ -103,12 +102,16 @@ function readKeyring(settings: ServerSettings, dataExists: boolean) {
   return loadSecret({ file: settings.secretFile, inline: settings.secret, dataExists, random: nodeRandom });
 }
 
+// Clients of a database or an object store that this server does not use are not loaded: megabytes on a small machine.
+
 async function openMetadata(metadata: ServerSettings['metadata']): Promise<MetadataStore> {
   switch (metadata.kind) {
     case 'sqlite':
       return openSqliteStore({ path: metadata.path });
-    case 'postgres':
+    case 'postgres': {
+      const { openPostgresStore } = await import('./adapters/postgres/metadata-store.ts');
       return openPostgresStore({ url: metadata.url });
+    }
     case 'memory':
       return createMemoryStore();
   }
@@ -119,12 +122,14 @@ export async function openBlobs(blobs: ServerSettings['blobs']): Promise<BlobSto
   switch (blobs.kind) {
     case 'disk':
       return openDiskBlobs({ folder: blobs.folder });
-    case 's3':
+    case 's3': {
+      const { openS3Blobs } = await import('./adapters/s3/blob-store.ts');
       return openS3Blobs({
         ...blobs.location,
         accessKeyId: blobs.accessKeyId,
         secretAccessKey: blobs.secretAccessKey,
       });
+    }
     case 'memory':
       return createMemoryBlobs({ bytesMax: blobs.bytesMax });
   }

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { keepYoungGenerationSmall } from '../adapters/node/young-garbage.ts';
 import { readSettings } from '../settings.ts';
 import { startServer } from '../start.ts';
 import { newSetupLinkSecret } from '../usecases/account/first-account.ts';
@@ -7,6 +8,7 @@ export function serveCommand(): Command {
   return new Command('serve').description('run the relay').action(async () => {
     const settings = readSettings(process.env);
     const server = await startServer(settings);
+    keepYoungGenerationSmall();
     process.stdout.write(`fuselink-server listens on ${server.url}\n`);
     if (server.secretCreated) {
       process.stdout.write(

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { ERRORS } from '#sdk/protocol';
 import { readSettings, SETTINGS } from '../settings.ts';
@@ -98,8 +98,10 @@ it('Containerfile: what it copies → every folder the build reads; what the bun
   const read = [...(scripts.build as string).matchAll(/tsx ([\w-]+)\//g)].map(([, folder]) => folder as string);
   for (const folder of read) expect(file('Containerfile')).toContain(`COPY ${folder} ./${folder}\n`);
   for (const folder of copied) expect(read).toContain(folder);
-  for (const bundle of Object.values(BUNDLES)) {
-    const text = readFileSync(join(here, '../..', bundle), 'utf8');
+  const folders = Object.values(BUNDLES).map((bundle) => dirname(join(here, '../..', bundle)));
+  for (const bundle of folders) {
+    const files = readdirSync(bundle).filter((name) => name.endsWith('.mjs'));
+    const text = files.map((name) => readFileSync(join(bundle, name), 'utf8')).join('\n');
     const loaded = [...text.matchAll(/^import [^"']*["']([^"'.#][^"']*)["'];$/gm)].map(([, name]) => name as string);
     const packages = loaded.filter((name) => !isBuiltin(name)).map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)?.[0]);
     expect(packages.length).toBeGreaterThan(0);

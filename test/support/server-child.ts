@@ -36,19 +36,22 @@ function bundled(entry: string): Promise<string> {
 async function bundle(entry: string): Promise<string> {
   const folder = join(ROOT, 'node_modules/.cache/fuselink-test');
   await mkdir(folder, { recursive: true });
-  const outfile = join(folder, `${basename(entry, '.ts')}-${process.pid}.mjs`);
-  process.once('exit', () => rmSync(outfile, { force: true }));
+  const name = basename(entry, '.ts');
+  const outdir = join(folder, `${name}-${process.pid}`);
+  process.once('exit', () => rmSync(outdir, { recursive: true, force: true }));
   await build({
     entryPoints: [join(ROOT, entry)],
-    outfile,
+    outdir,
+    outExtension: { '.js': '.mjs' },
     bundle: true,
+    splitting: true,
     platform: 'node',
     format: 'esm',
     target: 'node20.19',
     packages: 'external',
     logLevel: 'error',
   });
-  return outfile;
+  return join(outdir, `${name}.mjs`);
 }
 
 /** Makes an account in a data folder no server is using. */

@@ -1,23 +1,15 @@
-// By its file, so that bundlers and test runners take the same copy that graphql-http does: two do not mix.
-import { GraphQLError, parse } from 'graphql/index.js';
-import { createHandler } from 'graphql-http';
 import { ERRORS } from '#sdk/protocol';
 import { signInByPassword } from '../../usecases/auth/sign-in.ts';
 import { listDevices } from '../../usecases/device/enrol-device.ts';
 import { FuselinkError } from '../../usecases/error.ts';
 import { newId } from '../../usecases/new-id.ts';
 import { listTransfers } from '../../usecases/transfer/look.ts';
-import { readJson, requestBytes } from '../body/request-body.ts';
+import { readJson } from '../body/request-body.ts';
 import { problemAnswer } from '../problem.ts';
 import type { Answer, Dialect, RequestContext, RouteDef } from '../route.ts';
 import { jsonResponse } from '../schemas.ts';
-import { limitRule, TOKENS_MAX } from './graphql-limits.ts';
-import { GRAPHQL_SCHEMA, type GraphContext } from './graphql-schema.ts';
 import { caselessBody, textField } from './json-body.ts';
 import { type Askable, allPages, arrange, type ListQuery } from './list-query.ts';
-
-/** A GraphQL request is a query and its variables; more is a mistake or an attack. */
-const GRAPHQL_BYTES_MAX = 65_536;
 
 const ERROR = {
   type: 'object',
@@ -179,51 +171,10 @@ export const getTransfersList = listRoute({
   rows: ({ deps, caller }) => allPages((cursor) => listTransfers(deps, caller, { cursor, limit: 200 }), 'transfers'),
 });
 
-const handler = createHandler<undefined, GraphContext, GraphContext>({
-  schema: GRAPHQL_SCHEMA,
-  context: (request) => request.context,
-  validationRules: [limitRule],
-  parse: (source, options) => parse(source, { ...options, maxTokens: TOKENS_MAX }),
-  formatError(error) {
-    // What a resolver threw and is no refusal of ours must not be told: it may quote a row.
-    const thrown = error instanceof GraphQLError ? error.originalError : undefined;
-    if (thrown === undefined || thrown === null || thrown instanceof GraphQLError) return error;
-    return new GraphQLError('Something went wrong on the server; nothing was half done.', {
-      extensions: { code: 'internal' },
-    });
-  },
-});
-
-async function graphql({ deps, caller, req }: RequestContext): Promise<Answer> {
-  const body = req.method === 'POST' ? await readText(req) : null;
-  const [text, init] = await handler({
-    method: req.method ?? 'GET',
-    url: req.url ?? '/api',
-    headers: req.headers as Record<string, string | string[] | undefined>,
-    body,
-    raw: undefined,
-    context: { deps, caller },
-  });
-  const { 'content-type': type, ...headers } = init.headers ?? {};
-  return {
-    status: init.status,
-    headers: headers as Record<string, string>,
-    text: text ?? '',
-    ...(type === undefined ? {} : { type }),
-  };
-}
-
-async function readText(req: RequestContext['req']): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of requestBytes(req)) {
-    bytes += chunk.length;
-    if (bytes > GRAPHQL_BYTES_MAX) {
-      throw new FuselinkError('payload_too_large', `Expected at most ${GRAPHQL_BYTES_MAX} bytes of GraphQL, got more.`);
-    }
-    parts.push(chunk);
-  }
-  return Buffer.concat(parts).toString('utf8');
+/** GraphQL's engine is loaded when the first request asks for it: few relays have scripts that do. */
+async function graphql(context: RequestContext): Promise<Answer> {
+  const { answerGraphql } = await import('./graphql.ts');
+  return answerGraphql(context);
 }
 
 const GRAPHQL_ANSWER = jsonResponse('What was asked for, or `errors`', {
