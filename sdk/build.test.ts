@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { tokenizer } from 'acorn';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { espruinoBundle } from '../test/espruino/bundle.ts';
 import { run } from '../test/support/run.ts';
 import type { Built } from './build.ts';
 import { buildSdk } from './build.ts';
@@ -38,6 +39,15 @@ const isOwn = (name: string) =>
   built.some(({ output }) => output === join('sdk/node', name) && PIECE.test(output));
 
 describe('build', () => {
+  test.each([
+    ['fuselink.min.js', true],
+    ['fuselink.js', false],
+  ])('build: sdk/espruino/%s → byte by byte what the gates of test/espruino run', async (name, minified) => {
+    const shipped = await readFile(join(folder, 'sdk/espruino', name), 'utf8');
+    expect(shipped.length).toBeGreaterThan(4_000);
+    expect(shipped).toBe(await espruinoBundle(minified));
+  });
+
   test('build: every bundle → imports Node’s own modules and the seal library, and only that holds other people’s code', async () => {
     const outputs = built.map(({ output }) => output);
     expect(outputs.filter((output) => !PIECE.test(output)).sort()).toEqual([

@@ -35,7 +35,7 @@ interface Target {
   options: BuildOptions;
   executable: boolean;
   /** What is done to the text afterwards. */
-  finish?: (text: string) => string;
+  finish?: (text: string) => Promise<string>;
 }
 
 /** Leaves the seal library out of a bundle: it is loaded from `file`, beside it, where something is sealed or opened. */
@@ -116,7 +116,7 @@ export async function buildSdk(outputFolder: string): Promise<Built[]> {
       const outfile = join(beside, target.output);
       const { metafile } = await build({ ...shared, ...target.options, outfile });
       if (metafile === undefined) throw new Error('esbuild gave no metafile');
-      if (target.finish !== undefined) await writeFile(outfile, target.finish(await readFile(outfile, 'utf8')));
+      if (target.finish !== undefined) await writeFile(outfile, await target.finish(await readFile(outfile, 'utf8')));
       if (target.executable) await chmod(outfile, 0o755);
       built.push({ output: target.output, bytes: (await readFile(outfile)).length, metafile });
     }

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, type Plugin, transformSync } from 'esbuild';
+import { madeOnce } from './espruino-cache.ts';
 import { inlinedFunctions } from './espruino-inline.ts';
+import { nestedFunctions } from './espruino-nest.ts';
 import { shrink, withOwnNames } from './espruino-shrink.ts';
 import { tableModule, withShortWords } from './espruino-table.ts';
 
@@ -54,8 +56,31 @@ const OWN_PROPERTIES = [
     'program',
   ],
   ...['pair', 'provision', 'stage', 'settle', 'keyId', 'query', 'put', 'status', 'code', 'said'],
-  ...['place', 'offset', 'attempts', 'done', 'request', 'source', 'msMin', 'msBase', 'msMax', 'name', 'nonce'],
+  ...[
+    'place',
+    'offset',
+    'attempts',
+    'done',
+    'request',
+    'source',
+    'msMin',
+    'msBase',
+    'msMax',
+    'name',
+    'nonce',
+    'content',
+    'named',
+  ],
 ];
+
+/**
+ * What lies in RAM while the device waits: what timers, answers and the program call. All else is declared while one of these
+ * runs. The transient ones are the table's (`espruino-table.ts`): of one step.
+ */
+const RESIDENCE = {
+  resident: ['tick', 'work', 'over', 'exchange', 'vouch', 'phaseName'],
+  transient: ['state', 'event', 'effects'],
+};
 
 /** Modules of the core that a small device has otherwise: natively, or written shorter. */
 const swap: Plugin = {
@@ -65,6 +90,15 @@ const swap: Plugin = {
       contents: `export { ${names} } from '${SDK}espruino/native.ts';`,
     });
     bundler.onLoad({ filter: /core\/bytes\/crc32\.ts$/ }, native('crc32'));
+    bundler.onLoad({ filter: /core\/bytes\/integers\.ts$/ }, async ({ path }) => {
+      const source = await readFile(path, 'utf8');
+      const others = source.replace(/export function (?:readU32le|writeU32le)\([\s\S]*?\n}\n/g, '');
+      const names = 'readU32le, writeU32le';
+      return {
+        contents: `import { ${names} } from '${SDK}espruino/native.ts'; export { ${names} };${others}`,
+        loader: 'ts',
+      };
+    });
     bundler.onLoad({ filter: /core\/bytes\/text\.ts$/ }, native('fromAscii, fromHex, toAscii, toHex'));
     bundler.onLoad({ filter: /core\/bytes\/arrays\.ts$/ }, native('concatBytes, copyBytes, equalBytes'));
     bundler.onLoad({ filter: /core\/rotation\/take\.ts$/ }, async ({ path }) => ({
@@ -76,7 +110,10 @@ const swap: Plugin = {
         .replace(/^ *recovery: false,$|, source: 'offer', recovery: false/m, '')
         // The one who steps has no use for the state before; a device is provisioned before it boots.
         .replace('copyState(before)', 'before')
-        .replace(" || event.kind === 'provisioned'", '');
+        .replace(" || event.kind === 'provisioned'", '')
+        // Whether it was committed is all that matters here.
+        .replace("request: whole ? 'commit' : 'other'", 'request: whole')
+        .replace("outcome.request === 'commit'", 'outcome.request');
       return { contents: withShortWords(source, "'"), loader: 'ts' };
     });
     // Nobody reads messages on a device: the code says what it was.
@@ -138,9 +175,14 @@ export function espruinoOptions(short: boolean): BuildOptions {
 }
 
 /** The module as short as it gets, from the bundle that `espruinoOptions(true)` gives. */
-export function espruinoShort(bundle: string): string {
+export function espruinoShort(bundle: string): Promise<string> {
+  return madeOnce(bundle, shortened);
+}
+
+function shortened(bundle: string): string {
   const tidy = (text: string) =>
     transformSync(text, { ...SYNTAX, format: 'esm', minifySyntax: true, treeShaking: true }).code;
-  const whole = withOwnNames(inlinedFunctions(bundle.replace(BANNER, ''), tidy));
+  const inlined = inlinedFunctions(bundle.replace(BANNER, ''), tidy, RESIDENCE.resident);
+  const whole = withOwnNames(nestedFunctions(inlined, RESIDENCE));
   return BANNER + shrink(transformSync(whole, { ...SYNTAX, format: 'esm', minify: true, treeShaking: true }).code);
 }

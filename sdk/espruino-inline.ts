@@ -26,9 +26,13 @@ import { type Any, applied, type Edit, tree, walk } from './espruino-shrink.ts';
 /** Whether nobody looks at what a call gives. */
 function isForgotten(call: Any, parents: Any[]): boolean {
   const parent = parents[parents.length - 1] as Any;
+  const beyond = parents.slice(0, -1);
+  // What comes last is what the whole of it gives.
+  if (parent.type === 'LogicalExpression') return parent['right'] === call && isForgotten(parent, beyond);
+  if (parent.type === 'ConditionalExpression') return parent['test'] !== call && isForgotten(parent, beyond);
   if (parent.type !== 'SequenceExpression') return parent.type === 'ExpressionStatement';
   const all = parent['expressions'] as Any[];
-  return call !== all[all.length - 1];
+  return call !== all[all.length - 1] || isForgotten(parent, beyond);
 }
 
 /** The one expression that a function is, or null. */
@@ -108,7 +112,7 @@ function placeOf(text: string, call: Any, parents: Any[]): Place | null {
   const parent = parents[parents.length - 1] as Any;
   const statement = parents.filter((one) => /(Statement|Declaration)$/.test(one.type)).pop() as Any;
   const block = parents[parents.indexOf(statement) - 1] as Any;
-  if (block.type !== 'BlockStatement' || parents.some(({ type }) => /^(For|While|Do)/.test(type))) return null;
+  if (block.type !== 'BlockStatement') return null;
   const tail = text.slice(call.end, statement.end);
   if (parent.type === 'ReturnStatement') return { statement, before: '', own: 'return ', after: tail };
   if (parent.type === 'VariableDeclarator' && parents[parents.length - 2] === statement) {
@@ -145,6 +149,9 @@ function statementsOnce({ text, program, named, all }: Step, step: number): stri
     const place = placeOf(text, call, use.parents.slice(0, -1));
     const body = (callee.node['body'] as Any)['body'] as Any[];
     const last = body[body.length - 1];
+    // What a function that it makes has seen of one round would be another's.
+    const inLoop = use.parents.some(({ type }) => /^(For|While|Do)/.test(type));
+    if (inLoop && hasFunctions(callee.node)) continue;
     if (place === null || last === undefined || returnsWithin(callee.node) > (last.type === 'ReturnStatement' ? 1 : 0))
       continue;
     const result = last.type === 'ReturnStatement' ? (last['argument'] as Any | null) : null;
@@ -196,6 +203,14 @@ function statementsOnce({ text, program, named, all }: Step, step: number): stri
   return null;
 }
 
+function hasFunctions(scope: Any): boolean {
+  let has = false;
+  walk(scope, (node) => {
+    if (isFunction(node) && node !== scope) has = true;
+  });
+  return has;
+}
+
 /** How often a function itself returns. */
 function returnsWithin(scope: Any): number {
   let count = 0;
@@ -212,15 +227,20 @@ function returnsWithin(scope: Any): number {
 }
 
 /** Every step there is, until there is none. */
-export function inlinedFunctions(source: string, tidy: (text: string) => string): string {
+export function inlinedFunctions(
+  source: string,
+  tidy: (text: string) => string,
+  resident: readonly string[] = [],
+): string {
   let text = tidy(source);
   for (let steps = 0; steps < 500; steps++) {
     const program = tree(text);
     const named = namesOf(program);
     const step = { text, program, named, all: callees(program, named) };
+    const inlinable = { ...step, all: step.all.filter(({ name }) => !resident.includes(name)) };
     const plain =
-      objectParam(step) ?? constantParam(step) ?? constantObject(step) ?? otherName(step) ?? calledOnce(step);
-    const next = plain ?? statementsOnce(step, steps);
+      objectParam(step) ?? constantParam(step) ?? constantObject(step) ?? otherName(step) ?? calledOnce(inlinable);
+    const next = plain ?? statementsOnce(inlinable, steps);
     if (next === null) {
       const tidied = tidy(text);
       if (tidied === text) return text;

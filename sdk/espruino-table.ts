@@ -102,6 +102,11 @@ export function wordsOf(source: string): Words {
  */
 export function tableModule(wordsSource: string): string {
   const words = wordsOf(wordsSource);
+  // Three actions ask to be woken, and an effect is long to write.
+  const asWake = (said: string) =>
+    said.replace(/effects\.push\(\{ kind: "wake", delayMsMax: ([^}]+) \}\)/, 'wakeWithin($1)');
+  for (const [word, said] of words.actions) words.actions.set(word, asWake(said));
+  words.rest = asWake(words.rest);
   // The server has drawn the key itself: there is nothing to register but that it is so.
   words.actions.set('register', 'effects.push({ kind: "register", record: state.candidate });');
   const lean = leanRows();
@@ -133,6 +138,7 @@ export function tableModule(wordsSource: string): string {
   // What is read back is heard at any time; everything else only where nothing is being written.
   return `
 let state, event, effects;
+function wakeWithin(ms) { effects.push({ kind: "wake", delayMsMax: ms }); }
 function isEvents(key) { return !!key && event.fingerprint === key.fingerprint; }
 ${withoutHanding(words.rest)}
 ${withoutHanding(functions.join(''))}
@@ -140,7 +146,7 @@ export function takeRow(now, said, out) {
   state = now;
   event = said;
   effects = out;
-  const candidate = state.candidate;
+  const candidate = state.candidate, phase = state.phase;
   if (${condition(busy)} && event.kind !== "written") return;
   switch (event.kind) {
 ${withoutHanding(cases([...new Set(all)]))}
@@ -175,8 +181,8 @@ function merged(rows: DeviceRow[]): DeviceRow[] {
 }
 
 function phaseCondition(phases: readonly string[]): string {
-  if (phases.length === 1) return `state.phase === "${phases[0]}"`;
-  return `(${phases.reduce((mask, phase) => mask | (1 << PHASES.indexOf(phase)), 0)} >> state.phase) & 1`;
+  if (phases.length === 1) return `phase === "${phases[0]}"`;
+  return `(${phases.reduce((mask, phase) => mask | (1 << PHASES.indexOf(phase)), 0)} >> phase) & 1`;
 }
 
 /** Source with every word of the rotation that stands for itself, in quotes of this kind, written as its character. */

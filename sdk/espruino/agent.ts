@@ -1,125 +1,160 @@
 import {
   apiKey,
-  type Fields,
   fingerprintOf,
   fingerprintToSend,
   KEY_FORM_HEX,
+  NO_BASE,
   outcomeEvent,
   putBeside,
   type RawSlots,
   type RotationEffect,
   type RotationEvent,
   type RotationState,
+  rawSlots,
   type SlotRecord,
   stepRotation,
-  unwrapKey,
 } from '#sdk/core';
-import { OFFER_WRAP_LABEL } from '#sdk/protocol';
-import { decryptBlock, fromHex, sha256 } from './native.ts';
-import type { Server } from './platform.ts';
-import { derivedKey, position } from './signed.ts';
+import { slotsInFlash } from './flash.ts';
+import { fromHex, sha256 } from './native.ts';
+import type { Findable } from './platform.ts';
+import { server } from './server.ts';
+import type { Answer } from './signed.ts';
 
 /** What the agent wants to send. */
 export type Asked = Extract<RotationEffect, { kind: 'ask' | 'report' }>;
 
-let state: RotationState;
-let slots: RawSlots;
+let agent: RotationState | undefined;
 /** What the last offer brought, until it is in a slot. */
-let offered: SlotRecord;
-/** The newest request of the agent that has not been sent. */
-let asked: Asked | null;
-let wake: (delayMsMax: number) => void;
+let offered: SlotRecord | undefined;
+/** The newest request of the agent that has not been answered. */
+let wanted: Asked | null;
+/** Within so many ms the agent wants to be told that it is due; 0: as it was set before. */
+let wakeMsMax = 0;
+
+/** The slots as they are in flash, made for each look: nothing of them lies in RAM in between. */
+function slots(): RawSlots {
+  return rawSlots(slotsInFlash(server.flash));
+}
 
 /** A key in the form that slots hold. */
-export function recordOf(bytes: Uint8Array, generation: number, base: string): SlotRecord {
+function recordOf(bytes: Uint8Array, generation: number, base: string): SlotRecord {
   const key = apiKey(KEY_FORM_HEX, bytes);
   return { generation: generation, base: base, fingerprint: fingerprintOf(sha256, key), key: key };
 }
 
 /** The record of this fingerprint, from whichever slot has it. */
-function keyNamed(fingerprint: string | null): SlotRecord | null {
-  return slots.pair().filter((record) => record && record.fingerprint === fingerprint)[0] || null;
+export function keyNamed(fingerprint: string | null): SlotRecord | null {
+  const pair = slots().pair() as unknown as Findable<SlotRecord>;
+  return pair.find((record) => record && record.fingerprint === fingerprint) || null;
 }
 
 /** The phase as the wire has it. In the bundle a phase is the digit of its place in this list. */
 export function phaseName(): string {
-  return 'EMPTY,SETTLED,STAGED,PROVING,PROVEN,LIMBO'.split(',')[state.phase as never] as string;
+  return 'EMPTY,SETTLED,STAGED,PROVING,PROVEN,LIMBO'.split(',')[(agent as RotationState).phase as never] as string;
 }
 
 export function feed(event: RotationEvent): void {
-  const step = stepRotation(state, event);
-  state = step.state;
-  step.effects.forEach((effect) => {
-    const kind = effect.kind;
-    if (kind === 'wake') wake(effect.delayMsMax);
-    // The server knows what it has drawn itself.
-    else if (kind === 'register') feed({ kind: 'registered', fingerprint: effect.record.fingerprint });
-    else if (kind === 'ask' || kind === 'report') asked = effect;
-    else {
-      try {
-        if (kind === 'stage') putBeside(slots, offered.base, offered);
-        else putBeside(slots, (effect as { fingerprint: string }).fingerprint, null);
-      } catch (_error) {
-        // Whatever came of it, what reads back now is what counts.
+  const events = [event];
+  while (events.length > 0) {
+    const step = stepRotation(agent as RotationState, events.shift() as RotationEvent);
+    agent = step.state;
+    for (const effect of step.effects) {
+      const kind = effect.kind;
+      if (kind === 'wake') wakeMsMax = effect.delayMsMax;
+      // The server knows what it has drawn itself.
+      else if (kind === 'register') events.push({ kind: 'registered', fingerprint: effect.record.fingerprint });
+      else if (kind === 'ask' || kind === 'report') wanted = effect;
+      else {
+        try {
+          const record = kind === 'stage' ? (offered as SlotRecord) : null;
+          putBeside(slots(), record ? record.base : (effect as { fingerprint: string }).fingerprint, record);
+        } catch (_error) {
+          // Whatever came of it, what reads back now is what counts.
+        }
+        events.push({ kind: 'written', slots: slots().pair() });
       }
-      feed({ kind: 'written', slots: slots.pair() });
     }
-  });
+  }
 }
 
-/** The agent with what is in flash. `waker`: feed `due` after a random part of so many ms, instead of an earlier one. */
-export function start(store: RawSlots, waker: (delayMsMax: number) => void): void {
-  slots = store;
-  wake = waker;
-  feed({ kind: 'booted', slots: slots.pair() });
+export function isBooted(): boolean {
+  return !!agent;
 }
 
-/** The agent's next request, once, or null. */
-export function nextAsked(): Asked | null {
-  const next = asked;
-  asked = null;
+/**
+ * The agent with what is in flash, or, where that is nothing, with the key that `connect` was given.
+ */
+export function boot(): void {
+  const flash = slots();
+  const pair = flash.pair();
+  if (!pair[0] && !pair[1] && server.key) {
+    const record = recordOf(fromHex(server.key), 1, NO_BASE);
+    flash.put(0, record);
+    flash.put(1, record);
+  }
+  feed({ kind: 'booted', slots: flash.pair() });
+}
+
+/** Tells the agent that its time has come. It is told so again within `lookMsMax`, unless it asks for another time. */
+export function feedDue(lookMsMax: number): void {
+  wakeMsMax = lookMsMax;
+  feed({ kind: 'due' });
+}
+
+/** What the agent last asked to be woken within, once; 0 for nothing new. */
+export function takeWake(): number {
+  const delayMsMax = wakeMsMax;
+  wakeMsMax = 0;
+  return delayMsMax;
+}
+
+/** What the agent asks for next, or null. */
+export function asked(): Asked | null {
+  return wanted;
+}
+
+/** The same, and it is asked for no more: it was answered, or it never will be. */
+export function takeAsked(): Asked | null {
+  const next = wanted;
+  wanted = null;
   return next;
 }
 
 /** The key that a request of the agent, or an upload, is made with now; null: none that could, so keep the data. */
 export function keyFor(next: Asked | null): SlotRecord | null {
-  return keyNamed(next ? next.by : fingerprintToSend(state));
+  return keyNamed(next ? next.by : fingerprintToSend(agent as RotationState));
 }
 
 /** Says in `server` what is asked, and returns its body. */
-export function askIn(server: Server, next: Asked): string {
+export function askIn(next: Asked): string {
   server.method = 'POST';
   server.path = '/v1/device/rotation';
   if (next.kind === 'ask') return '{"generation":' + next.generation + ',"offer":true}';
   server.path = '/v1/device/status';
-  return '{"phase":"' + phaseName() + position('","boot":', ',"sequence":', ',"boot_tag":"') + '"}';
+  // All that it reports is in Fuselink-Device.
+  return '{}';
 }
 
-/** Feeds an answer to the agent. `whole`: the server has committed to what was sent. */
-export function hear(
-  key: SlotRecord,
-  whole: boolean,
-  status: number,
-  code: string,
-  told: Fields | null,
-  json: Fields,
-): void {
+/**
+ * Feeds an answer to the agent. `whole`: the server has committed to what was sent. `wishes`: what the server wishes is heard as
+ * well.
+ */
+export function hear(key: SlotRecord, whole: boolean, answer: Answer, wishes: boolean): void {
+  const told = answer.told;
   const used = key.fingerprint;
-  const named = json['fingerprint'] || null;
-  const authentic = !!told;
   const outcome = outcomeEvent({
-    status: status,
-    code: code,
+    status: answer.status,
+    code: answer.code,
     usedFingerprint: used,
-    problemFingerprint: named,
-    authentic: authentic,
+    problemFingerprint: answer.named,
+    authentic: !!told,
     request: whole ? 'commit' : 'other',
     registeredFingerprint: null,
   });
   if (outcome) feed(outcome);
   // `settled;gen=1`, `wanted;gen=2;base=…;source=offer`: the server says it in this order, and nothing else to a device
   // that signs which it could follow. Words are told apart by what the build does not shorten.
-  ((told && told['fuselink-rotation']) || '').split(', ').forEach((item) => {
+  ((wishes && told && told['fuselink-rotation']) || '').split(', ').forEach((item) => {
     const words = item.split('=').join(';').split(';');
     const generation = +(words[2] as string);
     if (item[0] === 's') feed({ kind: 'settled', generation: generation });
@@ -127,10 +162,9 @@ export function hear(
       feed({ kind: 'wanted', generation: generation, base: words[4] as string, source: 'offer', recovery: false });
     }
   });
-  const wrapped = json['wrapped_key'];
-  const bytes = wrapped && unwrapKey(decryptBlock, derivedKey(key, OFFER_WRAP_LABEL), fromHex(wrapped));
+  const bytes = answer.key;
   if (!bytes) return;
-  offered = recordOf(bytes, +(json['generation'] as string), key.fingerprint);
+  offered = recordOf(bytes, answer.generation, used);
   feed({
     kind: 'candidate',
     generation: offered.generation,

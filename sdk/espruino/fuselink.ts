@@ -1,22 +1,30 @@
-import { type Fields, NO_BASE, rawSlots } from '#sdk/core';
-import { askIn, feed, hear, keyFor, nextAsked, phaseName, recordOf, start } from './agent.ts';
-import { slotsInFlash } from './flash.ts';
-import { fromHex, sha256 } from './native.ts';
+import type { Fields, SlotRecord } from '#sdk/core';
+import {
+  type Asked,
+  asked,
+  askIn,
+  boot,
+  feed,
+  feedDue,
+  hear,
+  isBooted,
+  keyFor,
+  phaseName,
+  takeAsked,
+  takeWake,
+} from './agent.ts';
+import { exchange } from './exchange.ts';
+import { sha256 } from './native.ts';
 import type { NativeE, Server } from './platform.ts';
-import { type Done, enqueue, hearOfJob, mayGo, type Source, uploadIn } from './queue.ts';
-import { call } from './signed.ts';
+import { hearOfNonce, position, takeNonce } from './position.ts';
+import { type Done, enqueue, GO, hearOfJob, hearOfTime, mayGo, type Source, uploadIn } from './queue.ts';
+import { server, serverIs } from './server.ts';
+import { type Answer, vouch } from './signed.ts';
 
 declare const $x: { connect: unknown };
 declare const E: NativeE;
-declare const setTimeout: (run: () => void, ms: number) => number;
+declare const setTimeout: (run: (what: number) => void, ms: number, what: number) => number;
 declare const clearTimeout: (timer: number) => void;
-
-export interface ConnectOptions extends Server {
-  /** The device's first key, 64 hex characters: taken where flash holds none, and never again. */
-  key?: string;
-  /** Address of two flash pages that the firmware leaves alone; the last two free ones unless given. */
-  flash?: number;
-}
 
 export interface Client {
   /**
@@ -28,67 +36,101 @@ export interface Client {
   rotation(): string;
 }
 
-$x.connect = function (options: ConnectOptions): Client {
-  let busy = false;
-  let dueTimer: number | undefined;
-  let draws = 0;
+/** What the agent's timer says. */
+const DUE = 1;
+/** A device with nothing to send looks this often, and twice as often on average, whether there is a wish for it. */
+const LOOK_MS_MAX = 86400000;
 
-  /** Another for every device: on an ESP32 `Math.random` begins with the same seed after every boot. */
-  const random = function (): number {
-    return (sha256(E.toUint8Array(options.device + draws++ + Math.random()))[0] as number) / 256;
-  };
-  /** One request at a time, the agent's first. */
-  const pump = function (): void {
-    if (busy) return;
-    const next = nextAsked();
-    if (!next && !mayGo()) return;
-    const key = keyFor(next);
-    if (!key) {
-      // Without a key that could vouch for it, what the agent asks for has failed.
-      if (next) feed({ kind: 'failed' });
-      return;
-    }
-    busy = true;
-    call(
-      options,
-      key,
-      phaseName(),
-      (fields) => (next ? askIn(options, next) : uploadIn(options, fields, pump)),
-      (status, code, told, json) => {
-        busy = false;
-        const whole = next ? next.kind === 'report' : hearOfJob(random(), pump, status, code, told);
-        // Every refusal tells the wish again: a device that asked at once would ask without end.
-        if (told && next && status > 299) told['fuselink-rotation'] = '';
-        hear(key, whole, status, code, told, json);
-        pump();
-      },
-    );
-  };
+/** The key of the request that is out. */
+let out: SlotRecord | null = null;
+/** What came of it, until that is heard. */
+let answer: Answer | null = null;
+/** The agent is to hear that its time has come. */
+let due = false;
+let dueTimer: number | undefined;
+let draws = 0;
 
-  const slots = rawSlots(slotsInFlash(options.flash));
-  const pair = slots.pair();
-  if (!pair[0] && !pair[1] && options.key) {
-    const record = recordOf(fromHex(options.key), 1, NO_BASE);
-    slots.put(0, record);
-    slots.put(1, record);
+/** In [0, 1). Another for every device: on an ESP32 `Math.random` begins with the same seed after every boot. */
+function random(): number {
+  return (sha256(server.device + draws++ + Math.random())[0] as number) / 256;
+}
+
+/** All that timers call: they may outlive what has set them by weeks, so they hold nothing of it. */
+function tick(what: number): void {
+  if (what === DUE) due = true;
+  hearOfTime(what);
+  const by = out;
+  const heard = answer;
+  if (by && !heard) return;
+  // First: whatever goes wrong now, the next tick begins afresh.
+  out = answer = null;
+  out = work(by, heard);
+  // By now all that has made the request is gone from RAM.
+  if (out) exchange(out, over);
+}
+
+/**
+ * Does what an answer says, and then what is next: the key that it is to be signed with, or null. All that the module can do but
+ * keys and lines is in here, and the build puts it there in fact: what stands in this function lies in RAM only while it runs.
+ */
+function work(by: SlotRecord | null, heard: Answer | null): SlotRecord | null {
+  if (!isBooted()) boot();
+  if (by && heard && !hearOfNonce(heard)) {
+    const asker = takeAsked();
+    const whole = asker ? asker.kind === 'report' : hearOfJob(random(), tick, heard);
+    // Every refusal tells the wish again: a device that asked at once would ask without end.
+    hear(by, whole, heard, !asker || heard.status < 300);
   }
-  start(slots, (delayMsMax) => {
+  if (due) feedDue(LOOK_MS_MAX);
+  const next = asked();
+  let key: SlotRecord | null = null;
+  if (next || mayGo()) {
+    key = keyFor(next);
+    if (key) prepare(next);
+    // Without a key that could vouch for it, what the agent asks for has failed.
+    else if (takeAsked()) feed({ kind: 'failed' });
+  }
+  const delayMsMax = takeWake();
+  if (delayMsMax) {
+    due = false;
     // The interpreter throws for a timer that never was.
     if (dueTimer) clearTimeout(dueTimer);
-    dueTimer = setTimeout(() => {
-      feed({ kind: 'due' });
-      pump();
-    }, delayMsMax * random());
-  });
-  pump();
+    dueTimer = setTimeout(tick, delayMsMax * random(), DUE);
+  }
+  return key;
+}
 
+/** Says in `server` what is asked: of the agent's or the first upload; without a nonce, what brings one and nothing else. */
+function prepare(next: Asked | null): void {
+  const fields: Fields = {};
+  const nonce = takeNonce();
+  server.headers = fields;
+  server.method = 'GET';
+  server.path = '/v1/device';
+  server.nonce = nonce;
+  server.content = nonce ? (next ? askIn(next) : uploadIn(fields, tick)) : '';
+  fields['fuselink-device'] = position() + ';phase=' + phaseName();
+}
+
+/** What came of the request. What it says is heard when all that this one has left in RAM is gone. */
+function over(status: string, headers: Fields, content: string): void {
+  // What it is if nothing is made of it, for want of memory say: none that anybody vouches for.
+  answer = {} as Answer;
+  setTimeout(tick, 1, GO);
+  answer = vouch(out as SlotRecord, status, headers, content);
+}
+
+$x.connect = function (options: Server): Client {
+  serverIs(options);
+  tick(GO);
   return {
     send: function (data, said, done) {
-      const isSource = (data as { read?: unknown }).read;
-      const text = typeof data === 'string' ? data : isSource ? '' : E.toString(data as Uint8Array);
-      const own: Source = { size: text.length, read: (offset, length) => text.substring(offset, offset + length) };
-      const taken = enqueue(isSource ? (data as Source) : own, said, done);
-      pump();
+      const taken = enqueue(
+        typeof data === 'string' || (data as Source).read ? (data as string | Source) : E.toString(data as Uint8Array),
+        said,
+        done,
+      );
+      tick(GO);
       return taken;
     },
     rotation: phaseName,

@@ -8,7 +8,8 @@ declare const E: NativeE;
  * that are called alike in their place: same bytes in, same bytes out, in a thousandth of the time.
  */
 
-export function sha256(bytes: Uint8Array): Uint8Array {
+/** Of bytes, or of text, a character a byte. */
+export function sha256(bytes: Uint8Array | string): Uint8Array {
   return new Uint8Array($r('crypto').SHA256(bytes));
 }
 
@@ -42,4 +43,13 @@ export function toHex(bytes: Uint8Array): string {
 /** Of hex characters: what is read here was checked by whoever vouches for it. */
 export function fromHex(text: string): Uint8Array {
   return new Uint8Array(text.length / 2).map((_byte, i) => parseInt(text.substring(2 * i, 2 * i + 2), 16));
+}
+
+/** Every chip that the interpreter runs on is little-endian, and records begin where their memory begins. */
+export function readU32le(bytes: Uint8Array, at: number): number {
+  return new Uint32Array(bytes.buffer)[at / 4] as number;
+}
+
+export function writeU32le(bytes: Uint8Array, at: number, value: number): void {
+  new Uint32Array(bytes.buffer)[at / 4] = value;
 }

@@ -49,16 +49,27 @@ export interface HttpResponse {
   on(event: 'close', heard: (hadError: unknown) => void): void;
 }
 
-/** Who is asked: what `connect` was given. */
+/** What `connect` is given, and what `http.request` takes all it needs from. */
 export interface Server {
   host: string;
   port: number;
   /** The device's id, as the server gave it. */
   device: string;
+  /** The device's first key, 64 hex characters: taken where flash holds none, and never again. */
+  key?: string;
+  /** Address of two flash pages that the firmware leaves alone; the last two free ones unless given. */
+  flash?: number;
   /** `https:` hides from onlookers what is sent; whom it is sent to it does not prove: Espruino verifies no certificate. */
   protocol?: string | undefined;
-  /** Of the request that is being made: `http.request` takes all it needs from here. */
+  /** Of the request that is being made; the last two are for this SDK alone. */
   method: string;
   path: string;
   headers: { [name: string]: string };
+  content: string;
+  nonce: string;
+}
+
+/** An array, as far as the interpreter has more of it than the language of 2009. */
+export interface Findable<Item> {
+  find(fits: (item: Item | null) => unknown): Item | undefined;
 }

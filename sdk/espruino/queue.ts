@@ -1,8 +1,9 @@
-import { type Fields, fullJitterMs } from '#sdk/core';
-import type { Server } from './platform.ts';
-import { position } from './signed.ts';
+import type { Fields } from '#sdk/core';
+import { position } from './position.ts';
+import { server } from './server.ts';
+import type { Answer } from './signed.ts';
 
-declare const setTimeout: (run: () => void, ms: number) => number;
+declare const setTimeout: (run: unknown, ms: number, ...given: unknown[]) => number;
 
 /** Uploads that wait. Each holds its data in RAM. */
 const QUEUE_MAX = 8;
@@ -14,7 +15,10 @@ const PIECE_BYTES_MAX = 500;
  */
 const PLACES = 7;
 const PLACE_MS = 10000;
-const BACK_OFF = { msMin: 1000, msBase: 2000, msMax: 120000 };
+/** After a failure: somewhere between these, the second doubled with each up to 128 s. */
+const WAIT_MS_MIN = 1000;
+const WAIT_MS_BASE = 2000;
+const DOUBLINGS_MAX = 6;
 
 /** What is sent: `size` bytes, read in pieces, as text, a character a byte. The same again after a broken answer. */
 export interface Source {
@@ -26,7 +30,9 @@ export interface Source {
 export type Done = (error: string | null, told: Fields) => void;
 
 export interface Job {
-  source: Source;
+  /** Text, a character a byte, or what gives it. */
+  source: string | Source;
+  size: number;
   /** What is said of the file, by header. */
   said: Fields;
   done: Done | undefined;
@@ -38,13 +44,25 @@ export interface Job {
   attempts: number;
 }
 
+/** What a timer says: go on; an upload's place has come back; the wait after a failure is over. */
+export const GO = 0;
+const PLACE_BACK = 2;
+const WAIT_OVER = 3;
+
 const jobs: Job[] = [];
 let places = PLACES;
 let held = false;
 
 /** False where the queue is full. */
-export function enqueue(source: Source, said: Fields, done: Done | undefined): boolean {
-  return jobs.length < QUEUE_MAX && jobs.push({ source: source, said: said, done: done, offset: 0, attempts: 0 }) > 0;
+export function enqueue(source: string | Source, said: Fields, done: Done | undefined): boolean {
+  const size = (source as Source).read ? (source as Source).size : (source as string).length;
+  const job = { source: source, size: size, said: said, done: done, offset: 0, attempts: 0 };
+  return jobs.length < QUEUE_MAX && jobs.push(job) > 0;
+}
+
+export function hearOfTime(what: number): void {
+  if (what === PLACE_BACK) places++;
+  if (what === WAIT_OVER) held = false;
 }
 
 /** Whether the first job may go now. Going on with what was begun is no upload more. */
@@ -55,11 +73,12 @@ export function mayGo(): boolean {
 
 /**
  * The next request of the first job, as `call` wants it: tus 1.0, begun with its first piece. What was begun before is begun
- * again under the same Idempotency-Key: the answer says how far it came. `again`: called when a place has come back.
+ * again under the same Idempotency-Key: the answer says how far it came. `tick`: called with what a timer says.
  */
-export function uploadIn(server: Server, fields: Fields, again: () => void): string {
+export function uploadIn(fields: Fields, tick: (what: number) => void): string {
   const job = jobs[0] as Job;
-  const left = job.source.size - job.offset;
+  const left = job.size - job.offset;
+  const length = left < PIECE_BYTES_MAX ? left : PIECE_BYTES_MAX;
   fields['tus-resumable'] = '1.0.0';
   fields['content-type'] = 'application/offset+octet-stream';
   server.method = 'PATCH';
@@ -68,55 +87,47 @@ export function uploadIn(server: Server, fields: Fields, again: () => void): str
   else {
     server.method = 'POST';
     for (const name in job.said) fields[name] = job.said[name] as string;
-    fields['upload-length'] = '' + job.source.size;
-    fields['idempotency-key'] = job.name = job.name || position(server.device + '.', '.', '.');
+    fields['upload-length'] = '' + job.size;
+    fields['idempotency-key'] = job.name = job.name || server.device + '.' + position();
     places--;
-    setTimeout(() => {
-      places++;
-      again();
-    }, PLACE_MS);
+    setTimeout(tick, PLACE_MS, PLACE_BACK);
   }
-  return job.source.read(job.offset, left < PIECE_BYTES_MAX ? left : PIECE_BYTES_MAX);
+  const source = job.source as Source;
+  return source.read
+    ? source.read(job.offset, length)
+    : (job.source as string).substring(job.offset, job.offset + length);
 }
 
 /** What an answer means for the first job. True: the server has it, whole. `random`: in [0, 1). */
-export function hearOfJob(
-  random: number,
-  again: () => void,
-  status: number,
-  code: string,
-  told: Fields | null,
-): boolean {
+export function hearOfJob(random: number, tick: (what: number) => void, answer: Answer): boolean {
   const job = jobs[0] as Job;
+  const told = answer.told;
+  const status = answer.status;
   const stored = !!told && status < 300;
   if (stored) {
     const place = told['location'];
     if (place) job.place = place.substring(place.indexOf('/v1/'));
     job.attempts = 0;
     job.offset = +(told['upload-offset'] as string);
-    if (job.offset < job.source.size) return false;
+    if (job.offset < job.size) return false;
     // What passes: no answer, a refused key, a quarantine, another at it, the limit, a body altered on the way.
   } else if (
     !told ||
     status > 499 ||
     '401,403,408,409,423,429,460'.indexOf('' + status) >= 0 ||
-    code === 'digest_mismatch'
+    answer.code === 'digest_mismatch'
   ) {
     const after = +((told && told['retry-after']) || 0) * 1000;
-    const wait = fullJitterMs(job.attempts++, random, BACK_OFF);
+    const wait = WAIT_MS_MIN + random * (WAIT_MS_BASE << job.attempts);
+    if (job.attempts < DOUBLINGS_MAX) job.attempts++;
     job.place = '';
     job.offset = 0;
     held = true;
-    setTimeout(
-      () => {
-        held = false;
-        again();
-      },
-      after > wait ? after : wait,
-    );
+    setTimeout(tick, after > wait ? after : wait, WAIT_OVER);
     return false;
   }
   jobs.shift();
-  if (job.done) job.done(stored ? null : code || '' + status, told);
+  // Later: what the program does then is no part of this, and finds the memory of this request free.
+  if (job.done) setTimeout(job.done, 1, stored ? null : answer.code || '' + status, told);
   return stored;
 }

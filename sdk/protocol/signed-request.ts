@@ -82,9 +82,9 @@ export function signatureKeyId(deviceId: string, fingerprint: string): string {
   return deviceId + ':' + fingerprint;
 }
 
-/** The parameters behind a component list. `nonce` is '' for the request that asks for the first one. */
-export function signatureParams(components: string[], keyId: string, nonce: string): string {
-  return '(' + components.join(' ') + ');keyid="' + keyId + '";alg="hmac-sha256";nonce="' + nonce + '"';
+/** A component list and its parameters. `nonce` is '' for the request that asks for the first one. */
+export function signatureParams(components: string, keyId: string, nonce: string): string {
+  return '(' + components + ');keyid="' + keyId + '";alg="hmac-sha256";nonce="' + nonce + '"';
 }
 
 /**

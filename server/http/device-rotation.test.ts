@@ -120,6 +120,35 @@ const alarmsOf = async (id: string) => {
 };
 
 describe('rotation over HTTP', () => {
+  test('a report that says nothing itself → taken from Fuselink-Device; without that, told what is missing', async () => {
+    const device = await enrol();
+    const report = (json: object, at?: string) =>
+      kit.call('POST', '/v1/device/status', {
+        apiKey: device.key.text,
+        json,
+        headers: at === undefined ? {} : { 'fuselink-device': at },
+      });
+    const stored = async () =>
+      (await kit.server.deps.store.get('rotations', { device_id: device.id as never }))?.report;
+    expect((await report({}, 'boot=7;seq=3;tag=00112233;phase=SETTLED')).status).toBe(200);
+    expect(await stored()).toMatchObject({ phase: 'SETTLED', boot: 7, sequence: 3, boot_tag: '00112233' });
+    expect((await report({ phase: 'PROVEN', sequence: 9 }, 'boot=7;seq=4;tag=00112233;phase=SETTLED')).status).toBe(
+      200,
+    );
+    expect(await stored()).toMatchObject({ phase: 'PROVEN', boot: 7, sequence: 9 });
+    for (const at of [undefined, 'boot=7;seq=5']) {
+      const refused = await report({}, at);
+      expect(refused.json).toMatchObject({ status: 400, code: 'invalid_field' });
+      expect(refused.json.errors.map(({ field }: { field: string }) => field)).toEqual([
+        'phase',
+        'boot',
+        'sequence',
+        'boot_tag',
+      ]);
+    }
+    expect((await report({}, 'boot=7;seq=6;tag=00112233')).json).toMatchObject({ status: 400, code: 'invalid_field' });
+  });
+
   test('self: wanted, registered, proven by an upload, settled → the old key is refused by name', async () => {
     const device = await enrol();
     expect((await order(device.id, 'rotate')).json).toMatchObject({ state: 'WANTED', generation: 2 });

@@ -6,7 +6,7 @@ type Any = Node & Record<string, unknown>;
 /** Names a bundle may take from its surroundings: the interpreter's, as far as they were tried there. */
 const SURROUNDINGS = new Set(
   [
-    '$x $r exports require E JSON Math Object Array String Number Uint8Array ArrayBuffer DataView Error Promise Date',
+    '$x $r exports require E JSON Math Object Array String Number Uint8Array Uint32Array ArrayBuffer DataView Error Promise Date',
     'parseInt parseFloat isNaN undefined NaN Infinity setTimeout clearTimeout setInterval clearInterval getTime btoa atob print console process',
   ].flatMap((names) => names.split(' ')),
 );
@@ -206,24 +206,4 @@ function checkFree(program: Any, say: (node: Any, what: string) => void): void {
     }
   };
   look(program);
-}
-
-/**
- * Blocks of RAM that a loaded module takes: six for a function and one for each parameter beyond the first, two for a
- * number, three for a text, as measured in the interpreter. What a function makes when it runs is not in it.
- */
-export function residentBlocks(text: string): number {
-  const program = parse(text, { ecmaVersion: 2022, sourceType: 'script' }) as unknown as Any;
-  let blocks = 12;
-  for (const statement of program['body'] as Any[]) {
-    if (statement.type === 'FunctionDeclaration') blocks += 5 + Math.max(1, (statement['params'] as Any[]).length);
-    if (statement.type !== 'VariableDeclaration') continue;
-    for (const one of statement['declarations'] as Any[]) {
-      const init = one['init'] as Any | null;
-      if (init !== null && isFunction(init)) blocks += 5 + Math.max(1, (init['params'] as Any[]).length);
-      else if (init?.type === 'ObjectExpression') blocks += 1 + 2 * (init['properties'] as Any[]).length;
-      else blocks += init?.type === 'Literal' && typeof init['value'] === 'string' ? 3 : 2;
-    }
-  }
-  return blocks;
 }

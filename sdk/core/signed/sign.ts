@@ -2,7 +2,7 @@ import {
   HEADER_SIGNATURE,
   HEADER_SIGNATURE_INPUT,
   SIGNATURE_START,
-  signatureBase,
+  SIGNATURE_START_CHARS,
   signatureParams,
 } from '#sdk/protocol';
 
@@ -25,20 +25,30 @@ export interface RequestToSign {
 /** Makes `:base64:` of HMAC-SHA-256 over ASCII text, under the signing or the answering key of one device key. */
 export type MacOfText = (text: string) => string;
 
+/** The Signature field of a message. `base`: its lines before the last, which is all that follows `fl=` in Signature-Input. */
+export function signatureOver(mac: MacOfText, base: string, input: string): string {
+  base += '"@signature-params": ';
+  base += input.substring(SIGNATURE_START_CHARS);
+  return SIGNATURE_START + mac(base);
+}
+
 /**
  * Signs a request: adds Signature-Input and Signature to `fields`, which holds Content-Digest and every other field that
  * is to be covered (SIGNED_REQUEST_HEADERS), in this order. `mac`: under the signing key. Returns the Signature.
+ *
+ * Grows the two texts as it goes, in place where the interpreter can: on a small device their parts as well would be
+ * half of what it has.
  */
 export function signRequest(mac: MacOfText, request: RequestToSign, fields: Fields): string {
-  const components = ['"@method"', '"@path"', '"@query"'];
-  const values = [request.method, request.path, '?' + request.query];
+  let names = '"@method" "@path" "@query"';
+  let base = '"@method": ' + request.method + '\n"@path": ' + request.path + '\n"@query": ?' + request.query + '\n';
   for (const name in fields) {
-    components.push('"' + name + '"');
-    values.push(fields[name] as string);
+    names += ' "' + name + '"';
+    base += '"' + name + '": ' + fields[name] + '\n';
   }
-  const params = signatureParams(components, request.keyId, request.nonce);
-  fields[HEADER_SIGNATURE_INPUT] = SIGNATURE_START + params;
-  const signature = SIGNATURE_START + mac(signatureBase(components, values, params));
+  const input = SIGNATURE_START + signatureParams(names, request.keyId, request.nonce);
+  const signature = signatureOver(mac, base, input);
+  fields[HEADER_SIGNATURE_INPUT] = input;
   fields[HEADER_SIGNATURE] = signature;
   return signature;
 }

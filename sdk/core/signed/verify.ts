@@ -1,12 +1,8 @@
-import {
-  ANSWER_COVERS_START,
-  HEADER_SIGNATURE,
-  HEADER_SIGNATURE_INPUT,
-  SIGNATURE_START,
-  SIGNATURE_START_CHARS,
-  signatureBase,
-} from '#sdk/protocol';
-import type { Fields, MacOfText } from './sign.ts';
+import { HEADER_SIGNATURE, HEADER_SIGNATURE_INPUT, SIGNATURE_START_CHARS } from '#sdk/protocol';
+import { type Fields, type MacOfText, signatureOver } from './sign.ts';
+
+/** Where the first field that is covered by name stands in an answer's list, split at quotation marks. */
+const FIRST_FIELD_WORD = 9;
 
 /**
  * The fields of an answer that its signature vouches for, or null where nobody vouches for it. `signature`: the request's
@@ -21,15 +17,17 @@ export function verifiedFields(
   contentDigest: string,
 ): Fields | null {
   const input = fields[HEADER_SIGNATURE_INPUT] || '';
-  if (input.indexOf(ANSWER_COVERS_START) !== 0) return null;
-  const params = input.substring(SIGNATURE_START_CHARS);
-  const components = params.substring(1, params.indexOf(')')).split(' ');
-  const values = [signature.substring(SIGNATURE_START_CHARS), status, contentDigest];
+  // How every answer's list begins (ANSWER_COVERS_START): one that begins otherwise is not the one that was signed with these.
+  let base = '"signature";req;key="fl": ' + signature.substring(SIGNATURE_START_CHARS);
+  base += '\n"@status": ' + status + '\n"content-digest": ' + contentDigest + '\n';
   const told: Fields = {};
-  for (let i = 3; i < components.length; i++) {
-    const name = (components[i] as string).split('"')[1] as string;
-    values[i] = told[name] = fields[name] || '';
+  // Between the quotation marks before the list's end: every second one is a name, from the fourth on a field's.
+  const words = (input.split(')')[0] as string).split('"');
+  for (let i = FIRST_FIELD_WORD; i < words.length; i += 2) {
+    const name = words[i] as string;
+    told[name] = fields[name] || '';
+    base += '"' + name + '": ' + told[name] + '\n';
   }
   // An ordinary comparison: every request has another signature, so a forger has one guess and no second to time it by.
-  return fields[HEADER_SIGNATURE] === SIGNATURE_START + mac(signatureBase(components, values, params)) ? told : null;
+  return fields[HEADER_SIGNATURE] === signatureOver(mac, base, input) ? told : null;
 }

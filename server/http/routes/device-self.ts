@@ -1,8 +1,10 @@
+import { HEADER_DEVICE, parseDevicePosition } from '#sdk/protocol';
 import type { DeviceId } from '../../domain/ids.ts';
 import { FuselinkError } from '../../usecases/error.ts';
 import { recoverDevice } from '../../usecases/rotation/recover.ts';
 import { offerKey, registerKey } from '../../usecases/rotation/register.ts';
 import { ownDevice, reportStatus } from '../../usecases/rotation/report.ts';
+import { oneHeader } from '../body/header-text.ts';
 import { checkFields, readJson } from '../body/request-body.ts';
 import type { RouteDef } from '../route.ts';
 import { jsonRequest, jsonResponse } from '../schemas.ts';
@@ -50,7 +52,8 @@ export const postDeviceStatus: RouteDef = {
   operation: {
     operationId: 'reportStatus',
     summary: 'The device reports where it stands; under a pending key this is the proof of that key',
-    description: 'Ten a minute of its own, beside the limit of uploads.',
+    description:
+      'Ten a minute of its own, beside the limit of uploads. What the body leaves out of phase, boot, sequence and boot_tag is taken from `Fuselink-Device`, where the device sends that.',
     requestBody: jsonRequest(
       {
         phase: { enum: ['EMPTY', 'SETTLED', 'STAGED', 'PROVING', 'PROVEN', 'LIMBO'] },
@@ -59,19 +62,24 @@ export const postDeviceStatus: RouteDef = {
         sequence: whole,
         boot_tag: { type: 'string', pattern: '^[0-9a-f]{8,32}$' },
       },
-      ['phase', 'boot', 'sequence', 'boot_tag'],
+      [],
     ),
     responses: { '200': jsonResponse('The report is stored', 'DeviceSelf') },
     errors: [...BODY_ERRORS, 'device_key_required', 'status_limit_exceeded', 'not_found'],
   },
   async handle({ deps, caller, req }) {
-    const body = checkFields(await readJson(req), {
-      phase: { type: 'string', required: true },
-      generation: { type: 'number' },
-      boot: { type: 'number', required: true },
-      sequence: { type: 'number', required: true },
-      boot_tag: { type: 'string', required: true },
-    });
+    const at = parseDevicePosition(oneHeader(req.headers[HEADER_DEVICE]) ?? '');
+    const inHeader = at === null ? {} : { phase: at.phase, boot: at.boot, sequence: at.sequence, boot_tag: at.bootTag };
+    const body = checkFields(
+      { ...inHeader, ...(await readJson(req)) },
+      {
+        phase: { type: 'string', required: true },
+        generation: { type: 'number' },
+        boot: { type: 'number', required: true },
+        sequence: { type: 'number', required: true },
+        boot_tag: { type: 'string', required: true },
+      },
+    );
     const answer = await reportStatus(deps, caller, {
       phase: String(body['phase']),
       generation: body['generation'] === undefined ? undefined : Number(body['generation']),

@@ -32,7 +32,7 @@ export function signAnswer(
     components.push(`"${name}"`);
     values.push(value.trim());
   }
-  const params = signatureParams(components, proven.signature.keyId, proven.signature.nonce);
+  const params = signatureParams(components.join(' '), proven.signature.keyId, proven.signature.nonce);
   const mac = deps.crypto.hmacSha256(proven.answeringKey(), asciiBytes(signatureBase(components, values, params)));
   return {
     [HEADER_CONTENT_DIGEST]: contentDigest,
