@@ -14,6 +14,7 @@ import type { Acceptance, DeviceMessage } from '../broker/message.ts';
 import { type BatchFile, batchFiles } from './batch-files.ts';
 import type { DeviceUploader } from './device-uploader.ts';
 import { encodeEnvelope, messageDigest, sessionTag } from './envelope.ts';
+import type { Gate } from './gate.ts';
 import { type RepeatRecord, Repeats } from './repeats.ts';
 import { tailOf } from './tail.ts';
 
@@ -50,6 +51,8 @@ export interface LineOptions {
   folder: string;
   settings: LineSettings;
   uploader: DeviceUploader;
+  /** Shared by all lines. */
+  gate: Gate;
   events: LineEvents;
   fileSystem?: SpoolFileSystem;
 }
@@ -58,6 +61,8 @@ const LANE = 1;
 /** Well below what the spool holds in memory of one lane before it says `busy`. */
 const RECORDING_BYTES_MAX = PENDING_BYTES_MAX / 2;
 const REPEATS_FILE = 'repeats.json';
+/** Whoever is to wait longer than this for its next try gives its place and its memory back meanwhile. */
+const STAY_MS = 1000;
 /** What only a person can mend is tried again this slowly; nothing is dropped. */
 const REFUSED_DELAY = { msMin: 30_000, msBase: 60_000, msMax: 900_000 };
 
@@ -74,6 +79,10 @@ export class DeviceLine {
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   #endPause: (() => void) | null = null;
+  /** Stays in a row that brought nothing. */
+  #failures = 0;
+  /** Files of the lease under way that are on the server already. */
+  #delivered = { last: -1, files: 0 };
   #flushing = false;
   #closed = false;
   #closing: Promise<void> | null = null;
@@ -236,47 +245,82 @@ export class DeviceLine {
   }
 
   async #drain(): Promise<void> {
-    const { mergeBytesMax } = this.#options.settings;
     while (!this.#closed) {
-      this.#waitingCount = 0;
-      this.#waitingBytes = 0;
-      const lease = await this.#spool.take(LANE, { count: Number.MAX_SAFE_INTEGER, bytes: mergeBytesMax });
-      if (lease === null || !(await this.#deliver(lease))) return;
-      // What the device may still repeat is written down before the spool forgets it.
-      await this.#saveRepeats();
-      this.#spool.acknowledge(lease);
-      const onlyNew = this.backlog <= this.#waitingCount;
-      if (onlyNew && !this.#flushing && !this.#isDue()) return;
-    }
-  }
-
-  async #deliver(lease: LeasedReadings): Promise<boolean> {
-    for (const file of await batchFiles(lease, this.#options.device)) {
-      if (!(await this.#sendFile(file, lease.resumed))) return false;
-    }
-    return true;
-  }
-
-  /** Until it is there: no answer of a server drops a reading. False only when the line is closed meanwhile. */
-  async #sendFile(file: BatchFile, resumed: boolean): Promise<boolean> {
-    const { uploader, events, device } = this.#options;
-    let again = resumed;
-    for (let refusals = 0; !this.#closed; refusals++) {
+      const leave = await this.#options.gate.enter(Math.min(this.bytes, this.#options.settings.mergeBytesMax));
+      let waitMs: number | null;
       try {
-        const link = await uploader.send(file, again);
-        await events.sent(device, file, link);
-        return true;
-      } catch (error) {
-        if (this.#closed) return false;
-        again = true;
-        const code = error instanceof FuselinkError ? error.code : 'failed';
-        const waitMs = fullJitterMs(refusals, randomInt(2 ** 32) / 2 ** 32, REFUSED_DELAY);
-        const detail = error instanceof Error ? error.message : String(error);
-        events.warn(`${file.filename}: ${detail} [${code}]; kept, tried again in ${Math.round(waitMs / 1000)} s`);
-        await this.#pause(waitMs);
+        waitMs = this.#closed ? null : await this.#sendNext();
+      } finally {
+        leave();
       }
+      if (waitMs === null) return;
+      if (waitMs > 0) await this.#pause(waitMs);
     }
-    return false;
+  }
+
+  /** The next batch, or the one that is leased. Null: there is nothing more to send now; else after how many ms to go on. */
+  async #sendNext(): Promise<number | null> {
+    const { mergeBytesMax } = this.#options.settings;
+    this.#waitingCount = 0;
+    this.#waitingBytes = 0;
+    const lease = await this.#spool.take(LANE, { count: Number.MAX_SAFE_INTEGER, bytes: mergeBytesMax });
+    if (lease === null) return null;
+    const waitMs = await this.#deliver(lease);
+    if (waitMs !== 0) return this.#closed ? null : waitMs;
+    // What the device may still repeat is written down before the spool forgets it.
+    await this.#saveRepeats();
+    this.#spool.acknowledge(lease);
+    const onlyNew = this.backlog <= this.#waitingCount;
+    return onlyNew && !this.#flushing && !this.#isDue() ? null : 0;
+  }
+
+  /** 0: all of it is on the server; else after how many ms it is to be tried again. */
+  async #deliver(lease: LeasedReadings): Promise<number> {
+    const files = await batchFiles(lease, this.#options.device);
+    // They are in the files now, and in the spool.
+    lease.readings.length = 0;
+    if (this.#delivered.last !== lease.last) this.#delivered = { last: lease.last, files: 0 };
+    while (this.#delivered.files < files.length) {
+      const file = files[this.#delivered.files] as BatchFile;
+      const waitMs = await this.#sendFile(file, lease.resumed);
+      if (waitMs !== 0) return waitMs;
+      this.#delivered.files += 1;
+    }
+    this.#failures = 0;
+    return 0;
+  }
+
+  /** No answer of a server drops a reading: it is tried until it is there. 0 when it is, else after how many ms again. */
+  async #sendFile(file: BatchFile, resumed: boolean): Promise<number> {
+    const { uploader, events, device } = this.#options;
+    const stay = new AbortController();
+    let askedMs = 0;
+    const retrying = (waitMs: number) => {
+      if (waitMs <= STAY_MS || askedMs > 0) return;
+      askedMs = waitMs;
+      stay.abort();
+    };
+    try {
+      const link = await uploader.send(file, resumed, { signal: stay.signal, retrying });
+      await events.sent(device, file, link);
+      return 0;
+    } catch (error) {
+      const gaveWay = this.#closed || askedMs > 0;
+      const waitMs = Math.max(askedMs, this.#nextDelayMs(gaveWay));
+      if (gaveWay) return waitMs;
+      const code = error instanceof FuselinkError ? error.code : 'failed';
+      const detail = error instanceof Error ? error.message : String(error);
+      events.warn(`${file.filename}: ${detail} [${code}]; kept, tried again in ${Math.round(waitMs / 1000)} s`);
+      return waitMs;
+    }
+  }
+
+  #nextDelayMs(passes: boolean): number {
+    const { retryDelayMsMax } = this.#options.settings;
+    const limits = passes ? { msMin: STAY_MS, msBase: 2 * STAY_MS, msMax: retryDelayMsMax } : REFUSED_DELAY;
+    const delayMs = fullJitterMs(this.#failures, randomInt(2 ** 32) / 2 ** 32, limits);
+    this.#failures += 1;
+    return Math.ceil(delayMs);
   }
 
   #pause(ms: number): Promise<void> {

@@ -47,6 +47,8 @@ export interface DeviceUpload extends UploadDescription {
   /** Where an earlier run stood; null: it has not begun. */
   resume: { location: string | null; restarts: number } | null;
   hooks?: JobHooks;
+  /** Aborted: it is given back as `aborted`, to be sent again under the same key. */
+  signal?: AbortSignal;
 }
 
 /** One request about an upload of which not all is here yet. */
@@ -147,10 +149,22 @@ export class DeviceUploader {
   }
 
   /** A batch of readings; `resumed` where an earlier run may have sent it. */
-  send(file: BatchFile, resumed: boolean): Promise<LinkAnswer> {
+  send(
+    file: BatchFile,
+    resumed: boolean,
+    { signal, retrying }: { signal?: AbortSignal; retrying?(waitMs: number): void } = {},
+  ): Promise<LinkAnswer> {
     const { filename, contentType, note, idempotencyKey } = file;
     const resume = resumed ? { location: null, restarts: 0 } : null;
-    return this.sendFrom({ source: bufferSource(file.bytes), filename, contentType, note, idempotencyKey, resume });
+    const told = this.#options.retrying;
+    const hooks: JobHooks = {
+      retrying: ({ code, waitMs }) => {
+        told(code, '');
+        retrying?.(waitMs);
+      },
+    };
+    const upload = { source: bufferSource(file.bytes), filename, contentType, note, idempotencyKey, resume, hooks };
+    return this.sendFrom({ ...upload, ...(signal === undefined ? {} : { signal }) });
   }
 
   /**
@@ -177,6 +191,7 @@ export class DeviceUploader {
       source,
       this.#described(upload),
       { retrying: ({ code }) => retrying(code, ''), ...hooks },
+      upload.signal,
     );
     return finished.link;
   }

@@ -6,6 +6,7 @@ import type { Acceptance, DeviceMessage, MessageSink } from '../broker/message.t
 import { isDeviceId } from '../broker/topics.ts';
 import { DeviceLine, type LineEvents, type LineSettings } from './device-line.ts';
 import { DeviceUploader } from './device-uploader.ts';
+import { Gate } from './gate.ts';
 
 export const LINE_SETTINGS: LineSettings = {
   countMax: 1000,
@@ -52,6 +53,7 @@ export class Uplink implements MessageSink {
   readonly #lines = new Map<string, Promise<DeviceLine>>();
   readonly #open = new Set<DeviceLine>();
   readonly #uploaders = new Map<string, DeviceUploader>();
+  readonly #gate = new Gate();
   readonly #turns: (() => void)[] = [];
   #opening = 0;
   #closed = false;
@@ -174,6 +176,7 @@ export class Uplink implements MessageSink {
       folder: join(folder, device),
       settings,
       uploader: this.uploaderOf(device),
+      gate: this.#gate,
       events,
       ...(fileSystem === undefined ? {} : { fileSystem }),
     });
