@@ -28,6 +28,8 @@ export interface BridgeLimits {
   offlineMessagesMax: number;
   /** How often the server is asked what it waits for at the devices here. */
   workIntervalMs: number;
+  /** How often what is remembered of keys is checked: so long may a revoked key still be used on the LAN. */
+  reviewIntervalMs: number;
 }
 
 export const BRIDGE_LIMITS: BridgeLimits = {
@@ -47,4 +49,5 @@ export const BRIDGE_LIMITS: BridgeLimits = {
   statusBytesMax: 4096,
   offlineMessagesMax: 100,
   workIntervalMs: 15_000,
+  reviewIntervalMs: 30_000,
 };

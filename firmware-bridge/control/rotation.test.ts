@@ -3,6 +3,7 @@ import mqtt from 'mqtt';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openCredentialSlots } from '#sdk/node';
 import type { DeviceId } from '../../server/domain/ids.ts';
+import { raiseEpoch } from '../../server/usecases/backup/epoch.ts';
 import { issueKey, lookAtRotation, orderRotation } from '../../server/usecases/rotation/operate.ts';
 import { until } from '../../test/support/until.ts';
 import { type BrokerKind, MqttWorld, seeded } from '../testing/mqtt-world.ts';
@@ -184,6 +185,14 @@ test('joined broker: without a MAC, with a wrong one, replayed, of a stranger â†
   const stranger = await world.account.device('stranger');
   expect(await answers(sent[0]?.payload ?? '', 404, stranger.id)).toMatchObject({ signed: false });
   expect(await answers('{"id":"a","call":"format"}', 400)).toMatchObject({ re: 'a', signed: false });
+  // The database comes back from a backup: the recording is told so and no more, and the device goes on.
+  await raiseEpoch(world.kit.server.deps);
+  expect(await answers(sent[0]?.payload ?? '', 409)).toMatchObject({ signed: true, epoch: 1 });
+  const from = world.carried.length;
+  await device.look();
+  const heard = world.carried.slice(from).filter(({ topic }) => topic.endsWith(`${pump.id}/down/ack`));
+  const told = heard.map(({ payload }) => JSON.parse(payload.split('\n')[0] ?? '{}'));
+  expect(told.at(-1)).toMatchObject({ status: 200, epoch: 1 });
 });
 
 test('own broker: an unknown candidate while the WAN is down â†’ CONNACK 3, nothing is dropped; it goes on after', async () => {

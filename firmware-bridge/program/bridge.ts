@@ -19,9 +19,6 @@ import { openControlRoom } from './control-room.ts';
 import { listenForHealth } from './health.ts';
 import { BridgeMetrics } from './metrics.ts';
 
-/** How often what is remembered of keys is checked: so long may a revoked key still be used on the LAN. */
-const REVIEW_MS = 30_000;
-
 export interface RunningBridge {
   /** Where devices connect, as bound. */
   urls: string[];
@@ -157,7 +154,7 @@ async function begin(
   });
   // What is under way is acknowledged or not before the disk is closed.
   ends.push(() => broker.close());
-  const review = setInterval(() => void signIn.review(), REVIEW_MS);
+  const review = setInterval(() => void signIn.review(), config.limits.reviewIntervalMs);
   ends.push(() => clearInterval(review));
 
   const listeners: Listener[] = [];

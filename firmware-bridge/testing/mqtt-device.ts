@@ -76,6 +76,8 @@ export class MqttDevice {
   #clientKey: string | null = null;
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
+  /** As the server last told it; forgotten with the power. */
+  #epoch = 0;
 
   private constructor(
     options: MqttDeviceOptions,
@@ -212,6 +214,13 @@ export class MqttDevice {
   }
 
   async #ask(request: HttpRequest): Promise<HttpAnswer> {
+    const epoch = this.#epoch;
+    const answer = await this.#askOnce(request);
+    // The server was restored: it is told so, and hears what is said under the epoch it named.
+    return answer.status === 409 && this.#epoch !== epoch ? this.#askOnce(request) : answer;
+  }
+
+  async #askOnce(request: HttpRequest): Promise<HttpAnswer> {
     if (this.#closed) throw new Error('the power is gone');
     const key = parseApiKey((request.headers['Authorization'] ?? '').slice('Bearer '.length)) as ApiKey;
     const fingerprint = this.#slots.pair().find((one) => one?.key.bytes().every((byte, i) => byte === key.bytes()[i]))
@@ -234,6 +243,7 @@ export class MqttDevice {
       boot: said?.boot ?? 0,
       sequence: said?.sequence ?? 0,
       boot_tag: said?.bootTag ?? '00000000',
+      ...(this.#epoch === 0 ? {} : { epoch: this.#epoch }),
       phase: said?.phase ?? '',
       holds: [...new Set(this.#slots.pair().flatMap((one) => (one === null ? [] : [one.fingerprint])))],
       body: { ...body, ...this.#handedSecret(body, key) },
@@ -275,6 +285,7 @@ export class MqttDevice {
       const told = problem(401, { code: 'key_revoked', fingerprint });
       setImmediate(() => this.#closed || this.rotator.heard(fingerprint, told, 'other'));
     }
+    this.#epoch = answer.epoch ?? this.#epoch;
     const headers = answer.told === '' ? {} : { [HEADER_ROTATION]: answer.told };
     return { status: answer.status, headers, body: Buffer.from(JSON.stringify(answer.body)) };
   }

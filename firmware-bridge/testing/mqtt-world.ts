@@ -99,7 +99,7 @@ export class MqttWorld {
       gateway_key_file: 'gateway.key',
       data: 'data',
       http: '127.0.0.1:0',
-      limits: { work_interval_ms: 100 },
+      limits: { work_interval_ms: 100, review_interval_ms: 200 },
       files: { silence_ms: 300, ...this.more.files },
       uplink: { age_ms_max: 50, retry_delay_ms_max: 200, spread_ms_max: 100 },
       ...(this.more.firmware_keys === undefined ? {} : { firmware_keys: this.more.firmware_keys }),

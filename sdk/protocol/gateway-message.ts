@@ -27,6 +27,8 @@ export interface GatewayMessage {
   boot: number;
   sequence: number;
   boot_tag: string;
+  /** As the server last told it in an answer of its own; 0: it has told none. */
+  epoch: number;
   phase: string;
   /** Fingerprints of the keys in its slots: it is told which of them is revoked. */
   holds: string[];
@@ -41,6 +43,8 @@ export interface GatewayAnswer {
   told: string;
   /** Of the keys the device holds, those that are revoked. Only ever in an answer under another key. */
   revoked: string[];
+  /** How often the server was restored from a backup; absent: never. What is under another one was heard before. */
+  epoch?: number;
   body: Record<string, unknown>;
 }
 

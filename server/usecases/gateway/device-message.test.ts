@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Kit, startKit, type TestAccount } from '../../testing/server-kit.ts';
 import { operatorOf } from '../account/create-account.ts';
+import { raiseEpoch } from '../backup/epoch.ts';
 import { addGateway, denyDevices } from './gateways.ts';
 
 let kit: Kit;
@@ -34,6 +35,7 @@ describe('a device’s call through its gateway', () => {
     ['no id', { ...LINE, id: '' }, 'text.id'],
     ['a call there is not', { ...LINE, call: 'upload' }, 'text.call'],
     ['a counter that is none', { ...LINE, sequence: -1 }, 'text.sequence'],
+    ['an epoch that is none', { ...LINE, epoch: 1.5 }, 'text.epoch'],
     ['a boot that is none', { ...LINE, boot: 2 ** 32 }, 'text.boot'],
     ['too many keys', { ...LINE, holds: ['0'.repeat(16), '1'.repeat(16), '2'.repeat(16)] }, 'text.holds'],
     ['a body that is none', { ...LINE, body: [] }, 'text.body'],
@@ -111,6 +113,53 @@ describe('deliveries', () => {
     const audit = await kit.call('GET', '/v1/audit?limit=50', { apiKey: account.apiKey });
     expect(audit.text).toContain('delivery.added');
     expect(audit.text).not.toContain(token);
+  });
+});
+
+describe('a counter after a restore of the database', () => {
+  const hmac = (key: Uint8Array, text: string) => createHmac('sha256', key).update(text).digest();
+
+  test('what was recorded since the backup → heard no more, whatever its counter; under the epoch that is told → heard once', async () => {
+    const device = await account.device('restored');
+    const operator = operatorOf(account.accountId, account.row);
+    const key = (await addGateway(kit.server.deps, operator, { name: 'restored', devices: ['restored'] })).key;
+    const secret = hmac(Buffer.from(device.key, 'hex'), 'fuselink device v1');
+    // A session makes the server keep the device's secret: without it there is no MAC to check.
+    const session = { device_id: device.id, key_sha256: sha256(device.key) };
+    const { fingerprint } = (await carry(LINE, session, key)).json;
+    const say = async (line: object) => {
+      const text = JSON.stringify({ ...LINE, ...line });
+      const mac = hmac(hmac(secret, 'fuselink mqtt up v1'), `${device.id}\n${text}`).toString('hex');
+      const answer = await carry(text, { device_id: device.id, fingerprint, mac }, key);
+      expect(answer.json.mac).toBe(
+        hmac(hmac(secret, 'fuselink mqtt down v1'), `${device.id}\n${answer.json.text}`).toString('hex'),
+      );
+      const { status, epoch, body } = JSON.parse(answer.json.text);
+      return [status, epoch, body.code];
+    };
+    expect(await say({ boot: 5, sequence: 1 })).toEqual([200, undefined, undefined]);
+    // The backup is taken; what comes after it is recorded by somebody who listens.
+    const counters = { id: `${device.id}/${fingerprint}` };
+    const backup = await kit.server.deps.store.get('message_counters', counters);
+    const recorded = { boot: 5, sequence: 2 };
+    expect(await say(recorded)).toEqual([200, undefined, undefined]);
+    const now = await kit.server.deps.store.get('message_counters', counters);
+    await kit.server.deps.store.commit([
+      {
+        kind: 'put',
+        table: 'message_counters',
+        row: { ...(backup as NonNullable<typeof backup>), version: (now?.version ?? 0) + 1 },
+      },
+    ]);
+    await raiseEpoch(kit.server.deps);
+    expect(await say(recorded)).toEqual([409, 1, 'conflict']);
+    expect(await say({ ...recorded, sequence: 3 })).toEqual([409, 1, 'conflict']);
+    expect(await say({ ...recorded, epoch: 2 })).toEqual([409, 1, 'conflict']);
+    expect(await say({ ...recorded, epoch: 1 })).toEqual([200, 1, undefined]);
+    expect(await say({ ...recorded, epoch: 1 })).toEqual([409, undefined, 'conflict']);
+    await raiseEpoch(kit.server.deps);
+    expect(await say({ boot: 6, sequence: 1, epoch: 1 })).toEqual([409, 2, 'conflict']);
+    expect(await say({ boot: 6, sequence: 1, epoch: 2 })).toEqual([200, 2, undefined]);
   });
 });
 

@@ -11,6 +11,7 @@ import {
 import { fromHex, toBase64url, toHex, utf8 } from '../../domain/base64url.ts';
 import type { DeviceId } from '../../domain/ids.ts';
 import type { GatewayRow, KeyRow } from '../../ports/tables.ts';
+import { readEpoch } from '../backup/epoch.ts';
 import type { Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { deviceSecretOf } from '../device/device-secret.ts';
@@ -65,6 +66,12 @@ export async function hearThroughGateway(deps: Deps, caller: Caller, carried: Ca
   const key = await keyShown(deps, gateway, carried);
   if (key === null)
     return unsigned(refusal(message, 'key_unknown', 'No such key is known here, or the MAC is not its own.'));
+  const epoch = await readEpoch(deps.store);
+  // A backup does not know which counters were heard after it: what was said under an earlier epoch may be a recording.
+  if (carried.evidence.kind === 'mac' && message.epoch !== epoch) {
+    const detail = 'The server was restored from a backup: say the epoch of this answer from now on.';
+    return signed(deps, carried, key, { ...refusal(message, 'conflict', detail), epoch });
+  }
   if (carried.evidence.kind === 'mac' && !(await isNext(deps, key, message))) {
     return signed(deps, carried, key, refusal(message, 'conflict', 'A message with this counter was heard before.'));
   }
@@ -86,7 +93,7 @@ export async function hearThroughGateway(deps: Deps, caller: Caller, carried: Ca
   const answer = await perform(deps, device, message);
   const told = formatRotationTold(await afterDeviceRequest(deps, device));
   const revoked = await revokedOf(deps, key, message.holds);
-  return signed(deps, carried, key, { ...answer, told, revoked });
+  return signed(deps, carried, key, { ...answer, told, revoked, ...(epoch === 0 ? {} : { epoch }) });
 }
 
 async function perform(deps: Deps, device: Caller, message: GatewayMessage): Promise<GatewayAnswer> {

@@ -18,6 +18,7 @@ const FIELDS: readonly Check[] = [
   ['boot', (value) => whole(value) && (value as number) <= 0xffffffff, `a whole number up to ${0xffffffff}`],
   ['sequence', whole, `a whole number up to ${WHOLE_MAX}`],
   ['boot_tag', matches(/^[0-9a-f]{8,32}$/), '8 to 32 hex characters'],
+  ['epoch', whole, `a whole number up to ${WHOLE_MAX}`],
   ['phase', matches(/^[A-Z]{0,20}$/), 'the phase of the rotation agent'],
   [
     'holds',
@@ -36,12 +37,12 @@ export function parseMessage(text: string): GatewayMessage {
     throw wrong('text', 'expected a line of JSON, got another text');
   }
   if (typeof said !== 'object' || said === null || Array.isArray(said)) throw wrong('text', 'expected a JSON object');
-  const fields = { holds: [], phase: '', body: {}, ...said } as Record<string, unknown>;
+  const fields = { holds: [], phase: '', epoch: 0, body: {}, ...said } as Record<string, unknown>;
   for (const [name, holds, expected] of FIELDS) {
     if (!holds(fields[name])) throw wrong(`text.${name}`, `expected ${expected}, got something else`);
   }
-  const { id, boot, sequence, boot_tag, phase, holds, body } = fields as unknown as GatewayMessage;
-  return { id, call: fields['call'] as GatewayCall, boot, sequence, boot_tag, phase, holds, body };
+  const { id, boot, sequence, boot_tag, epoch, phase, holds, body } = fields as unknown as GatewayMessage;
+  return { id, call: fields['call'] as GatewayCall, boot, sequence, boot_tag, epoch, phase, holds, body };
 }
 
 function wrong(field: string, detail: string): FuselinkError {
