@@ -7,6 +7,7 @@ import { isDeviceId } from '../broker/topics.ts';
 import { DeviceLine, type LineEvents, type LineSettings } from './device-line.ts';
 import { DeviceUploader } from './device-uploader.ts';
 import { Gate } from './gate.ts';
+import { spoolFiles } from './spool-files.ts';
 
 export const LINE_SETTINGS: LineSettings = {
   countMax: 1000,
@@ -169,7 +170,7 @@ export class Uplink implements MessageSink {
   }
 
   async #openLine(device: string): Promise<DeviceLine> {
-    const { folder, events, fileSystem } = this.#options;
+    const { folder, events, fileSystem = spoolFiles } = this.#options;
     const settings = { ...LINE_SETTINGS, ...this.#options.settings };
     const line = await DeviceLine.open({
       device,
@@ -178,7 +179,7 @@ export class Uplink implements MessageSink {
       uploader: this.uploaderOf(device),
       gate: this.#gate,
       events,
-      ...(fileSystem === undefined ? {} : { fileSystem }),
+      fileSystem,
     });
     this.#open.add(line);
     return line;
