@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { NO_LIMITS, scanFrames, segmentSalt } from '#sdk/core';
+import { NO_LIMITS, scanSegment } from '#sdk/core';
 import { decodeEnvelope, messageDigest } from './envelope.ts';
 import type { RepeatRecord } from './repeats.ts';
 
@@ -21,13 +21,14 @@ export function tailOf(folder: string, lane: number): RepeatRecord {
       // Unreadable for the spool as well, which counts it.
       continue;
     }
-    for (const reading of scanFrames(bytes, 0, segmentSalt(name), -1, NO_LIMITS).readings) {
+    const read = (_name: string, from: number, length: number) => bytes.subarray(from, from + length);
+    scanSegment({ read }, name, 0, bytes.length, -1, NO_LIMITS, (reading) => {
       const envelope = decodeEnvelope(reading.bytes);
-      if (envelope?.session == null) continue;
+      if (envelope?.session == null) return;
       const entries = record[envelope.session] ?? [];
       record[envelope.session] = entries;
       entries.push([envelope.packetId, messageDigest(envelope.channel, envelope.payload)]);
-    }
+    });
   }
   return record;
 }

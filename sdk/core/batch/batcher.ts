@@ -1,4 +1,4 @@
-import { fromAscii } from '../bytes/index.ts';
+import { concatBytes, fromAscii } from '../bytes/index.ts';
 import type { BatchFormat } from './format.ts';
 import { FORMATS } from './format.ts';
 import type { BatchManifest } from './manifest.ts';
@@ -35,7 +35,8 @@ export interface Batch {
 /** A batch being filled. It belongs to its caller and is changed in place. */
 export interface Batcher {
   options: BatchOptions;
-  parts: Uint8Array[];
+  /** Grows to the largest batch and is filled again for each: its first `bytes` bytes are the readings taken. */
+  buffer: Uint8Array;
   bytes: number;
   manifest: BatchManifest;
   /** Monotonic ms at which the batch is due; null while it is empty. */
@@ -52,27 +53,40 @@ export function openBatcher(options: BatchOptions): Batcher {
   }
   return {
     options: options,
-    parts: [],
+    buffer: new Uint8Array(0),
     bytes: 0,
     manifest: emptyManifest(options.device, options.spool, options.format),
     dueAtMs: null,
   };
 }
 
+const BUFFER_BYTES_MIN = 1024;
+
+const makeRoom = function (batcher: Batcher, bytes: number): void {
+  const length = batcher.bytes + bytes;
+  if (length <= batcher.buffer.length) return;
+  const grown = new Uint8Array(Math.max(length, 2 * batcher.buffer.length, BUFFER_BYTES_MIN));
+  grown.set(batcher.buffer.subarray(0, batcher.bytes), 0);
+  batcher.buffer = grown;
+};
+
 /**
  * Takes a reading, or says `full`: close the batch and offer it again. An empty batcher takes any reading, so nothing
- * is too large to be sent. The bytes are kept, not copied.
+ * is too large to be sent. The bytes are copied.
  */
 export function offerReading(batcher: Batcher, reading: Reading, nowMs: number): 'taken' | 'full' {
   const options = batcher.options;
-  const bytes = reading.bytes.length + (FORMATS[options.format].lines ? 1 : 0);
-  if (batcher.parts.length > 0) {
+  const lines = FORMATS[options.format].lines;
+  const bytes = reading.bytes.length + (lines ? 1 : 0);
+  if (batcher.manifest.count > 0) {
     if (batcher.bytes + bytes > options.bytesMax || batcher.manifest.count >= options.countMax) return 'full';
     if (needsAnotherManifest(batcher.manifest, reading)) return 'full';
   }
   if (batcher.dueAtMs === null) batcher.dueAtMs = nowMs + options.ageMsMax;
-  batcher.parts.push(reading.bytes);
+  makeRoom(batcher, bytes);
+  batcher.buffer.set(reading.bytes, batcher.bytes);
   batcher.bytes += bytes;
+  if (lines) batcher.buffer[batcher.bytes - 1] = 10;
   countReading(batcher.manifest, reading);
   return 'taken';
 }
@@ -93,45 +107,48 @@ const safeName = function (text: string): string {
   return safe || 'device';
 };
 
-/** The file of what was taken, or null when nothing was; the batcher is empty afterwards. The same readings give the
- * same bytes, whenever and on whatever device: a repeat under one Idempotency-Key must not differ. */
-export function closeBatch(batcher: Batcher): Batch | null {
-  if (batcher.parts.length === 0) return null;
+/** What stands before the readings in the file. */
+const headOf = function (batcher: Batcher): Uint8Array {
   const options = batcher.options;
   const traits = FORMATS[options.format];
-  const head: Uint8Array[] = [];
-  if (options.embedManifest) {
-    head.push(fromAscii(traits.manifestBefore + manifestText(batcher.manifest) + traits.manifestAfter));
-  }
+  const before = traits.manifestBefore;
+  let head = fromAscii(
+    options.embedManifest ? before + manifestText(batcher.manifest) + traits.manifestAfter : '',
+  );
   if (options.format === 'csv' && options.csvHeader) {
-    head.push(options.csvHeader);
-    head.push(fromAscii('\n'));
+    head = concatBytes(head, concatBytes(options.csvHeader, fromAscii('\n')));
   }
-  let length = batcher.bytes;
-  for (let i = 0; i < head.length; i++) length += (head[i] as Uint8Array).length;
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (let i = 0; i < head.length; i++) {
-    bytes.set(head[i] as Uint8Array, at);
-    at += (head[i] as Uint8Array).length;
-  }
-  for (let i = 0; i < batcher.parts.length; i++) {
-    const part = batcher.parts[i] as Uint8Array;
-    bytes.set(part, at);
-    at += part.length;
-    if (traits.lines) bytes[at++] = 10;
-  }
+  return head;
+};
+
+/**
+ * As `closeBatch`, but the bytes may be a view of the batcher's own buffer: they are overwritten when the next reading is
+ * offered.
+ */
+export function closeBatchInPlace(batcher: Batcher): Batch | null {
   const manifest = batcher.manifest;
+  if (manifest.count === 0) return null;
+  const options = batcher.options;
+  const traits = FORMATS[options.format];
+  const head = headOf(batcher);
+  const body = batcher.buffer.subarray(0, batcher.bytes);
   const range = '-' + manifest.first_sequence + '-' + manifest.last_sequence;
-  batcher.parts = [];
   batcher.bytes = 0;
   batcher.manifest = emptyManifest(options.device, options.spool, options.format);
   batcher.dueAtMs = null;
   return {
-    bytes: bytes,
+    bytes: head.length === 0 ? body : concatBytes(head, body),
     manifest: manifest,
     filename: safeName(options.device) + range + '.' + traits.extension + (options.gzip ? '.gz' : ''),
     contentType: traits.contentType,
     gzip: options.gzip,
   };
+}
+
+/** The file of what was taken, or null when nothing was; the batcher is empty afterwards. The same readings give the
+ * same bytes, whenever and on whatever device: a repeat under one Idempotency-Key must not differ. */
+export function closeBatch(batcher: Batcher): Batch | null {
+  const batch = closeBatchInPlace(batcher);
+  if (batch) batch.bytes = new Uint8Array(batch.bytes);
+  return batch;
 }

@@ -116,81 +116,14 @@ export function decodeFrame(bytes: Uint8Array, at: number, salt: number): Frame 
   };
 }
 
-export interface Scan {
-  readings: Reading[];
-  footer: Footer | null;
-  /** Bytes that belong to no frame. */
-  damagedBytes: number;
-  /** Where the last whole frame that was taken or passed ends: where to go on, or equal to the length at a clean end. */
-  cleanEnd: number;
-  /** `end` of the bytes, or the limit that was met first. */
-  stopped: 'end' | 'size' | 'through';
-}
-
-export interface ScanLimits {
-  count: number;
-  /** Payload bytes; the first reading may be larger where `atLeastOne` is set. */
-  bytes: number;
-  atLeastOne: boolean;
-  /** Readings of a higher sequence are not looked for. */
-  through: number;
-  /** Boots that may still begin, and the boot of the reading before (−1 for none). */
-  boots: number;
-  boot: number;
-}
-
-export const NO_LIMITS: ScanLimits = {
-  count: 1e15,
-  bytes: 1e15,
-  atLeastOne: true,
-  through: 1e15,
-  boots: 1e15,
-  boot: -1,
-};
-
 /**
- * All that can be read of `bytes` from `at` on within the limits. Behind damage the next frame is found by its magic
- * and checksum. A sequence that is not above the one before is a repeat (written again after a failed write) and is
- * left out.
+ * Bytes from `at` on that are needed to tell whether a frame begins there: 0 where none can. More than there are means
+ * that what was read ends in the middle of what may be a frame.
  */
-export function scanFrames(
-  bytes: Uint8Array,
-  at: number,
-  salt: number,
-  afterSequence: number,
-  limits: ScanLimits,
-): Scan {
-  const scan: Scan = { readings: [], footer: null, damagedBytes: 0, cleanEnd: at, stopped: 'end' };
-  let sequence = afterSequence;
-  let payload = 0;
-  let boot = limits.boot;
-  let boots = 0;
-  while (at < bytes.length) {
-    const frame = decodeFrame(bytes, at, salt);
-    if (!frame) {
-      scan.damagedBytes++;
-      at++;
-      continue;
-    }
-    if (frame.footer) scan.footer = frame.footer;
-    else if (frame.reading && frame.reading.sequence > sequence) {
-      if (frame.reading.sequence > limits.through) {
-        scan.stopped = 'through';
-        return scan;
-      }
-      payload += frame.reading.bytes.length;
-      const first = limits.atLeastOne && scan.readings.length === 0;
-      if (frame.reading.boot !== boot) boots++;
-      if (boots > limits.boots || scan.readings.length >= limits.count || (payload > limits.bytes && !first)) {
-        scan.stopped = 'size';
-        return scan;
-      }
-      boot = frame.reading.boot;
-      sequence = frame.reading.sequence;
-      scan.readings.push(frame.reading);
-    }
-    at = frame.end;
-    scan.cleanEnd = at;
-  }
-  return scan;
+export function frameBytesWanted(bytes: Uint8Array, at: number): number {
+  const left = bytes.length - at;
+  if (bytes[at] !== 0x46 || (left > 1 && bytes[at + 1] !== 0x52)) return 0;
+  if (left < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES;
+  const length = readU32le(bytes, at + 4);
+  return length > READING_BYTES_MAX ? 0 : FRAME_HEADER_BYTES + length;
 }

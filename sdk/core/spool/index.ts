@@ -4,6 +4,7 @@ export * from './frame.ts';
 export * from './read.ts';
 export { LANES_MAX, recoverSpool, segmentName } from './recover.ts';
 export { PENDING_BYTES_MAX } from './room.ts';
+export * from './scan.ts';
 export * from './snapshot.ts';
 export * from './step.ts';
 export * from './types.ts';

@@ -1,4 +1,5 @@
-import { decodeFrame, FOOTER_BYTES, NO_LIMITS, scanFrames, segmentSalt } from './frame.ts';
+import { decodeFrame, FOOTER_BYTES, segmentSalt } from './frame.ts';
+import { NO_LIMITS, scanSegment, takeNothing } from './scan.ts';
 import type { LaneSnapshot, SpoolSnapshot } from './snapshot.ts';
 import { decodeSnapshot, SNAPSHOT_BYTES, SNAPSHOT_NAMES } from './snapshot.ts';
 import type { Lane, LaneOptions, Segment, SpoolOptions, SpoolState, SpoolStorage } from './types.ts';
@@ -82,21 +83,17 @@ const inspect = function (storage: SpoolStorage, name: string, number: number, b
   const last = end && decodeFrame(end, 0, salt);
   let footer = last && last.footer;
   if (!footer) {
-    const whole = storage.read(name, 0, bytes);
-    if (!whole) return found;
-    const scan = scanFrames(whole, 0, salt, 0, NO_LIMITS);
-    const first = scan.readings[0];
-    const final = scan.readings[scan.readings.length - 1];
+    const scan = scanSegment(storage, name, 0, bytes, 0, NO_LIMITS, takeNothing);
     found.damagedBytes = scan.damagedBytes;
     footer = scan.footer;
-    if (first && final) {
-      found.open = !footer && scan.damagedBytes === 0;
-      found.boot = final.boot;
+    if (scan.readings > 0) {
+      found.open = !footer && scan.cleanEnd === bytes && scan.damagedBytes === 0;
+      found.boot = scan.boot;
       if (!footer) {
         footer = {
-          readings: scan.readings.length,
-          firstSequence: first.sequence,
-          lastSequence: final.sequence,
+          readings: scan.readings,
+          firstSequence: scan.firstSequence,
+          lastSequence: scan.lastSequence,
         };
       }
     }

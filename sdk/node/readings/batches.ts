@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
-import type { Batch, BatchFormat } from '#sdk/core';
-import { closeBatch, idempotencyKey, manifestText, offerReading, openBatcher } from '#sdk/core';
-import type { LeasedReadings } from '../spool/index.ts';
+import type { Batch, BatchFormat, Reading } from '#sdk/core';
+import { closeBatchInPlace, idempotencyKey, manifestText, offerReading, openBatcher } from '#sdk/core';
+import type { Lease } from '../spool/index.ts';
 
 export interface BatchSettings {
   device: string;
@@ -24,15 +24,23 @@ export interface BatchFile {
 
 const GZIP_LEVEL = 6;
 
+/** Makes files of the readings of one lease after the other, in one buffer. */
+export interface Packer {
+  take(reading: Reading): void;
+  /** The files of the lease whose readings were taken: one, or a few where they come from more boots than a manifest has room for. */
+  files(lease: Lease): BatchFile[];
+  /** Forgets what was taken. */
+  empty(): void;
+}
+
 /**
- * The files of a lease: one, or a few where its readings come from more boots than a manifest has room for. Keys are
- * made of device, boot, first sequence and the lease's 128 random bits, so that a repeat after a crash is no second
- * transfer.
+ * Keys are made of device, boot, first sequence and the lease's 128 random bits, so that a repeat after a crash is no
+ * second transfer: the same lease gives the same files under the same keys.
  */
-export function batchFiles(lease: LeasedReadings, settings: BatchSettings): BatchFile[] {
+export function openPacker(settings: BatchSettings, spool: string): Packer {
   const batcher = openBatcher({
     device: settings.device,
-    spool: lease.spool,
+    spool,
     format: settings.format,
     // The lease has been cut to size already; what it holds goes out.
     bytesMax: Number.MAX_SAFE_INTEGER,
@@ -42,26 +50,36 @@ export function batchFiles(lease: LeasedReadings, settings: BatchSettings): Batc
     csvHeader: settings.csvHeader === null ? null : Buffer.from(settings.csvHeader),
     embedManifest: settings.embedManifest,
   });
-  const files: BatchFile[] = [];
+  let closed: Batch[] = [];
   const close = () => {
-    const batch = closeBatch(batcher);
-    if (batch !== null) files.push(asFile(batch, lease, settings, files.length));
+    const batch = closeBatchInPlace(batcher);
+    if (batch === null) return;
+    // Compressed it is another array already; as it is, the buffer is filled again while this one is on its way.
+    const bytes = batch.gzip ? gzipSync(batch.bytes, { level: GZIP_LEVEL }) : Uint8Array.from(batch.bytes);
+    closed.push({ ...batch, bytes });
   };
-  for (const reading of lease.readings) {
-    if (offerReading(batcher, reading, 0) === 'taken') continue;
-    close();
-    offerReading(batcher, reading, 0);
-  }
-  close();
-  return files;
+  return {
+    take(reading) {
+      if (offerReading(batcher, reading, 0) === 'taken') return;
+      close();
+      offerReading(batcher, reading, 0);
+    },
+    files(lease) {
+      close();
+      return closed.splice(0).map((batch, index) => asFile(batch, lease, settings.device, index));
+    },
+    empty() {
+      closeBatchInPlace(batcher);
+      closed = [];
+    },
+  };
 }
 
-function asFile(batch: Batch, lease: LeasedReadings, settings: BatchSettings, index: number): BatchFile {
-  const { device } = settings;
+function asFile(batch: Batch, lease: Lease, device: string, index: number): BatchFile {
   const boot = `${lease.spool}-${lease.boot}`;
   const key = idempotencyKey({ device, boot, sequence: lease.first, random: lease.random });
   return {
-    bytes: batch.gzip ? gzipSync(batch.bytes, { level: GZIP_LEVEL }) : batch.bytes,
+    bytes: batch.bytes,
     filename: batch.filename,
     contentType: batch.gzip ? 'application/gzip' : batch.contentType,
     note: manifestText(batch.manifest),

@@ -102,7 +102,8 @@ function watched(spool: Spool, time: VirtualTime): Spool {
       time.working -= 1;
     }
   };
-  return { ...spool, take: (lane, limits) => during(spool.take(lane, limits)), flush: () => during(spool.flush()) };
+  const takeEach: Spool['takeEach'] = (...given) => during(spool.takeEach(...given));
+  return { ...spool, takeEach, flush: () => during(spool.flush()) };
 }
 
 test('drain: a week offline at one batch a second (604,800) → there in minutes of virtual time, in order, each once, within 60 a minute', async () => {

@@ -3,9 +3,9 @@ import { fullJitterMs } from '#sdk/core';
 import { FuselinkError } from '../errors.ts';
 import { bufferSource } from '../send/buffer-source.ts';
 import type { Finished, JobHooks, Uploader } from '../send/uploader.ts';
-import type { LeasedReadings, Spool } from '../spool/index.ts';
-import type { BatchFile, BatchSettings } from './batches.ts';
-import { batchFiles } from './batches.ts';
+import type { Lease, Spool } from '../spool/index.ts';
+import type { BatchFile, BatchSettings, Packer } from './batches.ts';
+import { openPacker } from './batches.ts';
 
 /** What only a person can mend (a recipient the server does not accept) is tried again this slowly; nothing is dropped. */
 const REFUSED_DELAY = { msMin: 30_000, msBase: 60_000, msMax: 900_000 };
@@ -32,6 +32,7 @@ export interface ForwarderOptions extends BatchSettings {
 
 interface LaneWork {
   lane: number;
+  packer: Packer;
   waitingCount: number;
   waitingBytes: number;
   stopTimer: (() => void) | null;
@@ -59,7 +60,8 @@ export class Forwarder {
     this.#options = options;
     for (const lane of options.lanes) {
       const idle = { stopTimer: null, running: null, refusals: 0, endWait: null, flushes: [] };
-      this.#lanes.set(lane, { lane, waitingCount: 0, waitingBytes: 0, ...idle });
+      const packer = openPacker(options, options.spool.id);
+      this.#lanes.set(lane, { lane, packer, waitingCount: 0, waitingBytes: 0, ...idle });
     }
   }
 
@@ -144,9 +146,11 @@ export class Forwarder {
       work.waitingBytes = 0;
       // What was recorded must have reached the medium before `take` reads it from there.
       await spool.flush();
-      let lease: LeasedReadings | null;
+      let lease: Lease | null;
+      work.packer.empty();
       try {
-        lease = await spool.take(work.lane, { count: Number.MAX_SAFE_INTEGER, bytes: this.#options.mergeBytesMax });
+        const limits = { count: Number.MAX_SAFE_INTEGER, bytes: this.#options.mergeBytesMax };
+        lease = await spool.takeEach(work.lane, limits, work.packer.take);
       } catch (error) {
         if (!this.#closed)
           this.#options.warn('spool_unreadable', error instanceof Error ? error.message : String(error));
@@ -168,11 +172,8 @@ export class Forwarder {
     work.flushes = work.flushes.filter(({ left }) => left > 0);
   }
 
-  async #deliver(work: LaneWork, lease: LeasedReadings): Promise<boolean> {
-    const files = batchFiles(lease, this.#options);
-    // On the disk they still are; in memory thousands of small arrays would outlive the upload.
-    lease.readings = [];
-    for (const file of files) if (!(await this.#sendFile(work, file, lease.resumed))) return false;
+  async #deliver(work: LaneWork, lease: Lease): Promise<boolean> {
+    for (const file of work.packer.files(lease)) if (!(await this.#sendFile(work, file, lease.resumed))) return false;
     return true;
   }
 

@@ -1,4 +1,4 @@
-import { closeSync, fdatasync, fsync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, fdatasync, fsync, lstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -105,9 +105,10 @@ export function fileSpoolStorage(folder: string, fileSystem: SpoolFileSystem = n
   };
   return {
     list: () =>
-      readdirSync(folder, { withFileTypes: true })
-        .filter((entry) => entry.isFile())
-        .map((entry) => ({ name: entry.name, bytes: statSync(join(folder, entry.name)).size })),
+      readdirSync(folder).flatMap((name) => {
+        const stats = lstatSync(join(folder, name));
+        return stats.isFile() ? [{ name, bytes: stats.size }] : [];
+      }),
     read: (name, from, length) => {
       let descriptor: number;
       try {

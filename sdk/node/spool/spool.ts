@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import type {
   DropReason,
   LaneOptions,
+  LeaseSnapshot,
   Reading,
   RecordOutcome,
   SpoolEffect,
@@ -10,7 +11,7 @@ import type {
   SpoolFault,
   TimeTrust,
 } from '#sdk/core';
-import { BATCH_BOOTS_MAX, backlogOf, laneOfSpool, readLane, recoverSpool, stepSpool } from '#sdk/core';
+import { BATCH_BOOTS_MAX, backlogOf, eachReading, laneOfSpool, readingKeeper, recoverSpool, stepSpool } from '#sdk/core';
 import { fileSpoolStorage, nodeFileSystem, type SpoolFileSystem } from './file-storage.ts';
 import { lockFolder } from './folder-lock.ts';
 import { SpoolError } from './spool-error.ts';
@@ -38,6 +39,11 @@ export const DEFAULT_LANES: LaneOptions[] = [
 /** An SD card of 16 GB that stands 1,000 writes of each cell lasts 8 years at 5 GiB a day. */
 const BYTES_PER_DAY_MAX = 5_368_709_120;
 const SEGMENT_BYTES_MAX = 1_048_576;
+const WHOLE_LEASE = {
+  count: Number.MAX_SAFE_INTEGER,
+  bytes: Number.MAX_SAFE_INTEGER,
+  boots: Number.MAX_SAFE_INTEGER,
+};
 
 export type SpoolNotice =
   | { type: 'dropped'; lane: number; reason: DropReason; readings: number }
@@ -62,8 +68,8 @@ export interface RecordOptions {
   trust?: TimeTrust;
 }
 
-/** Readings that were taken out to be sent together. The same again, under the same name, after a crash. */
-export interface LeasedReadings {
+/** A range of readings that is being sent. The same again, under the same name, after a crash. */
+export interface Lease {
   lane: number;
   spool: string;
   /** Boot in which it was taken, first and last sequence, and 128 random bits: what an Idempotency-Key is made of. */
@@ -71,9 +77,13 @@ export interface LeasedReadings {
   first: number;
   last: number;
   random: string;
-  readings: Reading[];
   /** It was taken before a restart and may have arrived. */
   resumed: boolean;
+}
+
+/** A lease with the readings in it. */
+export interface LeasedReadings extends Lease {
+  readings: Reading[];
 }
 
 export interface LaneStats {
@@ -106,10 +116,19 @@ export interface Spool {
    * Throws SpoolError `spool_closed`, or `spool_not_durable` when the medium cannot be written: try again later.
    */
   take(lane: number, limits: { count: number; bytes: number }): Promise<LeasedReadings | null>;
+  /**
+   * As `take`, with each reading handed to `takeReading` before it resolves, so that no more of them than one is ever in
+   * memory: the reading's bytes are to be copied in the call. What was handed over counts only when there is a lease.
+   */
+  takeEach(
+    lane: number,
+    limits: { count: number; bytes: number },
+    takeReading: (reading: Reading) => void,
+  ): Promise<Lease | null>;
   /** The batch has arrived: its readings are done with. */
-  acknowledge(batch: LeasedReadings): void;
+  acknowledge(batch: Lease): void;
   /** The batch will never arrive: its readings are counted as dropped for this reason. */
-  giveUp(batch: LeasedReadings, reason: DropReason): void;
+  giveUp(batch: Lease, reason: DropReason): void;
   /** Resolves when everything recorded before is durable. Throws SpoolError `spool_not_durable`. */
   flush(): Promise<void>;
   /** Flushes as far as the medium lets it, refuses what waits, closes the files and unlocks the folder. */
@@ -192,11 +211,40 @@ export function openSpool(options: OpenSpoolOptions): Spool {
     if (await settle('flush')) return;
     throw new SpoolError('spool_not_durable', `${options.folder}: could not be written; see the faults that were told`);
   };
-  const acknowledge = (batch: LeasedReadings, reason: DropReason | null) => {
+  const acknowledge = (batch: Lease, reason: DropReason | null) => {
     const { lease } = laneOf(batch.lane);
     // A late answer about an earlier batch moves nothing.
     if (!lease || lease.last !== batch.last || lease.random !== batch.random) return;
     step({ type: 'acknowledge', nowMs: clock.monotonicMs(), lane: batch.lane, reason });
+  };
+
+  const takeEach: Spool['takeEach'] = async (number, limits, takeReading) => {
+    const lane = laneOf(number);
+    for (;;) {
+      if (closed) throw new SpoolError('spool_closed', 'the spool was closed');
+      const before = lane.lease;
+      const { readings, through } = eachReading(
+        state,
+        storage,
+        lane,
+        before === null
+          ? { ...limits, boots: BATCH_BOOTS_MAX, through: Number.MAX_SAFE_INTEGER }
+          : { ...WHOLE_LEASE, through: before.last },
+        takeReading,
+      );
+      const nowMs = clock.monotonicMs();
+      if (before !== null) step({ type: 'resume', nowMs, lane: number, readings });
+      else if (through === 0) return null;
+      else {
+        const random = randomBytes(16).toString('hex');
+        step({ type: 'lease', nowMs, lane: number, last: through, readings, random });
+      }
+      const lease = { lane: number, spool: state.spoolId, ...(lane.lease as LeaseSnapshot), resumed: before !== null };
+      await flush();
+      if (readings > 0) return lease;
+      // Nothing of this range can be read: that is counted, and the next range is looked at.
+      acknowledge(lease, null);
+    }
   };
 
   return {
@@ -222,45 +270,11 @@ export function openSpool(options: OpenSpoolOptions): Spool {
       });
     },
     take: async (number, limits) => {
-      const lane = laneOf(number);
-      for (;;) {
-        if (closed) throw new SpoolError('spool_closed', 'the spool was closed');
-        const resumed = lane.lease !== null;
-        const found = readLane(
-          state,
-          storage,
-          lane,
-          lane.lease
-            ? {
-                count: Number.MAX_SAFE_INTEGER,
-                bytes: Number.MAX_SAFE_INTEGER,
-                boots: Number.MAX_SAFE_INTEGER,
-                through: lane.lease.last,
-              }
-            : { ...limits, boots: BATCH_BOOTS_MAX, through: Number.MAX_SAFE_INTEGER },
-        );
-        const nowMs = clock.monotonicMs();
-        const readings = found.readings.length;
-        if (resumed) step({ type: 'resume', nowMs, lane: number, readings });
-        else if (found.through === 0) return null;
-        else
-          step({
-            type: 'lease',
-            nowMs,
-            lane: number,
-            last: found.through,
-            readings,
-            random: randomBytes(16).toString('hex'),
-          });
-        const { lease } = lane;
-        if (!lease) continue;
-        await flush();
-        const batch = { lane: number, spool: state.spoolId, ...lease, readings: found.readings, resumed };
-        if (readings > 0) return batch;
-        // Nothing of this range can be read: that is counted, and the next range is looked at.
-        acknowledge(batch, null);
-      }
+      const keeper = readingKeeper();
+      const lease = await takeEach(number, limits, keeper.take);
+      return lease && { ...lease, readings: keeper.readings };
     },
+    takeEach,
     acknowledge: (batch) => acknowledge(batch, null),
     giveUp: (batch, reason) => acknowledge(batch, reason),
     flush,
