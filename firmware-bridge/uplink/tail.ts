@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { NO_LIMITS, scanSegment } from '#sdk/core';
+import { NO_LIMITS, readingKeeper, scanSegment } from '#sdk/core';
 import { decodeEnvelope, messageDigest } from './envelope.ts';
 import type { RepeatRecord } from './repeats.ts';
 
@@ -22,13 +22,15 @@ export function tailOf(folder: string, lane: number): RepeatRecord {
       continue;
     }
     const read = (_name: string, from: number, length: number) => bytes.subarray(from, from + length);
-    scanSegment({ read }, name, 0, bytes.length, -1, NO_LIMITS, (reading) => {
+    const { readings, take } = readingKeeper();
+    scanSegment({ read }, name, 0, bytes.length, -1, NO_LIMITS, take);
+    for (const reading of readings) {
       const envelope = decodeEnvelope(reading.bytes);
-      if (envelope?.session == null) return;
+      if (envelope?.session == null) continue;
       const entries = record[envelope.session] ?? [];
       record[envelope.session] = entries;
       entries.push([envelope.packetId, messageDigest(envelope.channel, envelope.payload)]);
-    });
+    }
   }
   return record;
 }

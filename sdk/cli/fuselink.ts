@@ -1,9 +1,13 @@
 import { setFlagsFromString } from 'node:v8';
 import { runProgram } from './program.ts';
+import { keepProcessSmall } from './small-process.ts';
 
 // A device has better uses for memory than V8's young generation: sending 2 GiB on Node 20 takes 57 MB of RSS when it
 // may not grow, 59 MB when it may (and more on a machine that is too busy to collect), in the same time.
 setFlagsFromString('--semi-space-growth-factor=1');
+
+// What is piped through it runs for as long as the machine.
+const tidy = process.argv[2] === 'record' ? keepProcessSmall() : () => {};
 
 const stop = new AbortController();
 let exitOnSignal = 130;
@@ -39,5 +43,6 @@ const exit = await runProgram(process.argv.slice(2), {
   env: process.env,
   signal: stop.signal,
   nowMs: () => performance.now(),
+  tidy,
 });
 process.exitCode = exit === 130 && stop.signal.aborted ? exitOnSignal : exit;

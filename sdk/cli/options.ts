@@ -71,6 +71,35 @@ export function listOption(parsed: Parsed, name: string): string[] {
   return Array.isArray(value) ? value : typeof value === 'string' ? [value] : [];
 }
 
+/** A whole number. Throws UsageError. */
+export function wholeOption(parsed: Parsed, name: string): number | undefined {
+  const text = textOption(parsed, name);
+  if (text === undefined) return undefined;
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`--${name} is expected as a whole number, got "${text}"`);
+  return Number(text);
+}
+
+/** One of a few words. Throws UsageError that lists them. */
+export function oneOf<Word extends string>(parsed: Parsed, name: string, words: readonly Word[]): Word | undefined {
+  const text = textOption(parsed, name);
+  if (text === undefined) return undefined;
+  const found = words.find((word) => word === text);
+  if (found === undefined) throw new UsageError(`--${name} is expected as ${words.join(', ')}, got "${text}"`);
+  return found;
+}
+
+const UNIT_BYTES: Record<string, number> = { K: 1e3, M: 1e6, G: 1e9, T: 1e12 };
+
+/** `262144`, `500K`, `10G` → bytes, in thousands as disks are sold. Throws UsageError. */
+export function parseSize(text: string, what: string): number {
+  const found = /^(\d{1,12})([KMGT]?)B?$/i.exec(text.trim());
+  const bytes = found === null ? Number.NaN : Number(found[1]) * (UNIT_BYTES[(found[2] ?? '').toUpperCase()] ?? 1);
+  if (!Number.isSafeInteger(bytes) || bytes < 1) {
+    throw new UsageError(`${what} is expected as bytes or with a unit (262144, 500K, 20M, 10G), got "${text}"`);
+  }
+  return bytes;
+}
+
 const UNIT_SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400 };
 
 /** `90`, `90s`, `15m`, `12h`, `7d` → seconds. Throws UsageError. */

@@ -8,6 +8,8 @@ export interface Terminal {
   /** Aborts on SIGINT and SIGTERM. */
   signal: AbortSignal;
   nowMs(): number;
+  /** Called now and then by what runs for long: a moment to give memory back. */
+  tidy?: () => void;
 }
 
 const UNITS = ['B', 'KB', 'MB', 'GB'];

@@ -2,11 +2,11 @@
 export * from './api.ts';
 export { writeFileAtomic } from './atomic-file.ts';
 export { createClient, parseServerUrl, receive, transportOptions } from './client.ts';
+export { type CollectMinor, fullCollector, minorCollector } from './collectors.ts';
 export * from './credentials/index.ts';
 export { FuselinkError, systemCode } from './errors.ts';
 export { type ProxyTarget, proxyFor } from './http/proxy.ts';
 export { createTransport, type HttpAnswer, type Transport } from './http/transport.ts';
-export { type CollectMinor, minorCollector } from './minor-collector.ts';
 export { acknowledge, claimLink, openContent, parseLink } from './receive/link.ts';
 export { countRecords, defaultStateFolder } from './record-store.ts';
 export * from './rotation/index.ts';

@@ -1,50 +1,20 @@
 import { createInterface } from 'node:readline';
-import type { ReadingsOptions, RecordResult } from '#sdk/node';
+import type { RecordResult } from '#sdk/node';
 import { createClient, FuselinkError } from '#sdk/node';
 import type { Command } from '../command.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { EXIT, UsageError } from '../exit-codes.ts';
+import { isJustUp } from '../just-up.ts';
 import { credentialsFor } from '../key.ts';
 import type { Parsed } from '../options.ts';
-import {
-  CONNECTION_OPTIONS,
-  connectionOf,
-  parseDuration,
-  SERVER_OPTIONS,
-  serverUrl,
-  textOption,
-  waitMs,
-} from '../options.ts';
+import { CONNECTION_OPTIONS, connectionOf, SERVER_OPTIONS, serverUrl, textOption, waitMs } from '../options.ts';
+import { laneOf, READINGS_OPTIONS, readingsOf } from '../readings-options.ts';
 import type { Terminal } from '../terminal.ts';
 import { plain } from '../terminal.ts';
 
 /** Lines on their way to the disk at once: enough to share its syncs, few enough to hold in memory. */
 const IN_FLIGHT_MAX = 256;
-
-function whole(parsed: Parsed, name: string): number | undefined {
-  const text = textOption(parsed, name);
-  if (text === undefined) return undefined;
-  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`--${name} is expected as a whole number, got "${text}"`);
-  return Number(text);
-}
-
-function readingsOf(parsed: Parsed): ReadingsOptions {
-  const format = textOption(parsed, 'format') ?? 'ndjson';
-  if (format !== 'ndjson' && format !== 'csv')
-    throw new UsageError(`--format is expected as ndjson or csv, got "${format}"`);
-  const age = textOption(parsed, 'age');
-  return {
-    format,
-    csvHeader: textOption(parsed, 'header'),
-    gzip: parsed.values['no-gzip'] !== true,
-    folder: textOption(parsed, 'spool'),
-    countMax: whole(parsed, 'count'),
-    ageMsMax: age === undefined ? undefined : Math.max(1, parseDuration(age, '--age') * 1000),
-    recipient: textOption(parsed, 'recipient'),
-    ttlSeconds:
-      textOption(parsed, 'ttl') === undefined ? undefined : parseDuration(textOption(parsed, 'ttl') ?? '', '--ttl'),
-  };
-}
+const TIDY_LINES = 256;
 
 interface Tally {
   kept: number;
@@ -62,39 +32,51 @@ async function recordLines(
   const stop = () => lines.close();
   let failure: Error | null = null;
   terminal.signal.addEventListener('abort', stop, { once: true });
-  const inFlight = new Set<Promise<void>>();
+  let seen = 0;
+  let inFlight = 0;
+  // One who waits, woken by the next that is done: a race over hundreds would leave a reaction at each of them, a line.
+  let wake = () => {};
+  const inFlightUpTo = async (count: number) => {
+    while (inFlight > count) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  };
+  const done = () => {
+    inFlight -= 1;
+    wake();
+  };
+  const failed = (error: Error) => {
+    tally.refused += 1;
+    // One line's fault is told and the next is taken; without a spool there is nothing to take it.
+    if ((error as FuselinkError).code === 'reading_invalid') complain(error.message);
+    else {
+      failure ??= error;
+      stop();
+    }
+    done();
+  };
   for await (const line of lines) {
     if (line === '') continue;
-    const one: Promise<void> = record(line)
-      .then(
-        (outcome) => {
-          if (outcome.kept) tally.kept += 1;
-          else tally.refused += 1;
-        },
-        (error: Error) => {
-          tally.refused += 1;
-          // One line's fault is told and the next is taken; without a spool there is nothing to take it.
-          if ((error as FuselinkError).code === 'reading_invalid') complain(error.message);
-          else {
-            failure ??= error;
-            stop();
-          }
-        },
-      )
-      .finally(() => inFlight.delete(one));
-    inFlight.add(one);
-    if (inFlight.size >= IN_FLIGHT_MAX) await Promise.race(inFlight);
+    if (++seen % TIDY_LINES === 0) terminal.tidy?.();
+    inFlight += 1;
+    record(line).then(({ kept }) => {
+      tally[kept ? 'kept' : 'refused'] += 1;
+      done();
+    }, failed);
+    if (inFlight >= IN_FLIGHT_MAX) await inFlightUpTo(IN_FLIGHT_MAX - 1);
     if (terminal.signal.aborted || failure !== null) break;
   }
   terminal.signal.removeEventListener('abort', stop);
-  await Promise.all(inFlight);
+  await inFlightUpTo(0);
   if (failure !== null) throw failure;
   return tally;
 }
 
 async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
   if (parsed.words.length > 0) throw new UsageError('record reads standard input; no words are expected');
-  const lane = whole(parsed, 'lane') ?? 1;
+  const lane = laneOf(parsed);
   const json = parsed.values['json'] === true;
   const complain = (text: string) => void terminal.stderr.write(`${plain(text)}\n`);
   const client = createClient({
@@ -102,11 +84,13 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
     ...credentialsFor(parsed, terminal),
     device: textOption(parsed, 'device'),
     readings: readingsOf(parsed),
+    afterOutage: isJustUp(),
     ...connectionOf(parsed, terminal),
   });
   client.on('batch', ({ id, url, filename, sizeBytes, readings }) => {
     const line = json ? JSON.stringify({ id, url, filename, size: sizeBytes, readings }) : (url ?? id);
     terminal.stdout.write(`${line}\n`);
+    terminal.tidy?.();
   });
   client.on('dropped', ({ reason, readings }) => complain(`${readings} readings were not kept: ${reason}`));
   client.on('warning', ({ detail }) => complain(`warning: ${detail}`));
@@ -143,20 +127,13 @@ export const record: Command = {
   summary: 'Keep each line of standard input on disk and send them in batches.',
   options: {
     ...SERVER_OPTIONS,
-    format: { type: 'string', value: 'FORMAT', help: 'ndjson (default) or csv: what the lines are' },
-    header: { type: 'string', value: 'LINE', help: 'csv: first line of each file' },
-    lane: { type: 'string', value: 'N', help: '1 (default), or 0: at once, and never dropped' },
-    count: { type: 'string', value: 'N', help: 'send at this many lines (default 1000)' },
-    age: { type: 'string', value: 'DURATION', help: 'or at this age (default 60s)' },
-    'no-gzip': { type: 'boolean', help: 'send the files as they are' },
     device: { type: 'string', value: 'NAME', help: 'name in manifests and file names (default: the host’s)' },
-    spool: { type: 'string', value: 'DIR', help: 'where lines are kept (default: in FUSELINK_STATE)' },
-    recipient: { type: 'string', value: 'WHO', help: 'whom the files are for' },
-    ttl: { type: 'string', value: 'DURATION', help: 'how long the links live (default 7d)' },
+    ...READINGS_OPTIONS,
     ...CONNECTION_OPTIONS,
   },
   details: [
     'Prints a link for each file. At the end of the input it waits until everything is on the server, at most --wait;\nwhat is left by then (exit 5), or when it is stopped, is on disk and sent by the next run.',
+    'SIZE is in bytes, or with K, M, G (thousands). A line that is not kept (the lane is full and may not drop its oldest, the\ndisk, the bytes a day) is counted and told; then the exit is 1. Raw bytes that are no lines: by the library.',
   ],
   run,
 };

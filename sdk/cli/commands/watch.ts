@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { watch as watchFolder } from 'node:fs';
 import { appendFile, lstat, open, readdir, realpath, rename, unlink } from 'node:fs/promises';
-import { uptime } from 'node:os';
 import { join } from 'node:path';
 import type { FuselinkClient, SendOptions, SendResult } from '#sdk/node';
 import { createClient, defaultStateFolder, FuselinkError } from '#sdk/node';
 import type { Command } from '../command.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { EXIT, exitCodeOf, UsageError } from '../exit-codes.ts';
+import { isJustUp } from '../just-up.ts';
 import { credentialsFor } from '../key.ts';
 import type { Parsed } from '../options.ts';
 import { CONNECTION_OPTIONS, connectionOf, parseDuration, SERVER_OPTIONS, serverUrl, textOption } from '../options.ts';
@@ -22,8 +22,6 @@ import { complaint, errorJson, resultJson } from './send.ts';
 const UNFINISHED = /^\.|\.(part|tmp|temp|swp|crdownload|partial)$|~$/i;
 /** The folder is looked through at least this often: notifications get lost (network folders, overflow). */
 const SCAN_MS = 30_000;
-/** A machine up for less has perhaps come back with all the others: then the first file waits a random moment. */
-const JUST_UP_SECONDS = 300;
 /** After a file failed it is tried again this much later, doubling up to an hour. */
 const RETRY_MS_MIN = 30_000;
 const RETRY_MS_MAX = 3_600_000;
@@ -221,7 +219,7 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
     url,
     ...credentialsFor(parsed, terminal),
     ...connectionOf(parsed, terminal),
-    afterOutage: !settings.once && uptime() < JUST_UP_SECONDS,
+    afterOutage: !settings.once && isJustUp(),
   });
   client.on('retrying', ({ filename, detail, waitMs }) => {
     terminal.stderr.write(

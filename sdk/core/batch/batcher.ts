@@ -1,9 +1,9 @@
-import { concatBytes, fromAscii } from '../bytes/index.ts';
+import { concatBytes, copyInto, fromAscii } from '../bytes/index.ts';
 import type { BatchFormat } from './format.ts';
 import { FORMATS } from './format.ts';
 import type { BatchManifest } from './manifest.ts';
 import { countReading, emptyManifest, manifestText, needsAnotherManifest } from './manifest.ts';
-import type { Reading } from './reading.ts';
+import type { Reading, ReadingMark, ReadingView } from './reading.ts';
 
 export interface BatchOptions {
   device: string;
@@ -70,25 +70,46 @@ const makeRoom = function (batcher: Batcher, bytes: number): void {
   batcher.buffer = grown;
 };
 
+/** Whether a reading of so many bytes fits the batch begun. */
+const isFull = function (batcher: Batcher, reading: ReadingMark, bytes: number): boolean {
+  const options = batcher.options;
+  const count = batcher.manifest.count;
+  if (count === 0) return false;
+  const over = batcher.bytes + bytes > options.bytesMax || count >= options.countMax;
+  return over || needsAnotherManifest(batcher.manifest, reading);
+};
+
 /**
  * Takes a reading, or says `full`: close the batch and offer it again. An empty batcher takes any reading, so nothing
  * is too large to be sent. The bytes are copied.
  */
-export function offerReading(batcher: Batcher, reading: Reading, nowMs: number): 'taken' | 'full' {
+export function offerReadingView(batcher: Batcher, reading: ReadingView, nowMs: number): 'taken' | 'full' {
   const options = batcher.options;
   const lines = FORMATS[options.format].lines;
-  const bytes = reading.bytes.length + (lines ? 1 : 0);
-  if (batcher.manifest.count > 0) {
-    if (batcher.bytes + bytes > options.bytesMax || batcher.manifest.count >= options.countMax) return 'full';
-    if (needsAnotherManifest(batcher.manifest, reading)) return 'full';
-  }
+  const bytes = reading.to - reading.from + (lines ? 1 : 0);
+  if (isFull(batcher, reading, bytes)) return 'full';
   if (batcher.dueAtMs === null) batcher.dueAtMs = nowMs + options.ageMsMax;
   makeRoom(batcher, bytes);
-  batcher.buffer.set(reading.bytes, batcher.bytes);
+  copyInto(batcher.buffer, batcher.bytes, reading.block, reading.from, reading.to);
   batcher.bytes += bytes;
   if (lines) batcher.buffer[batcher.bytes - 1] = 10;
   countReading(batcher.manifest, reading);
   return 'taken';
+}
+
+/** As `offerReadingView`, for a reading whose bytes are its own. */
+export function offerReading(batcher: Batcher, reading: Reading, nowMs: number): 'taken' | 'full' {
+  const view: ReadingView = {
+    block: reading.bytes,
+    from: 0,
+    to: reading.bytes.length,
+    sequence: reading.sequence,
+    boot: reading.boot,
+    monotonicMs: reading.monotonicMs,
+    wallMs: reading.wallMs,
+    trust: reading.trust,
+  };
+  return offerReadingView(batcher, view, nowMs);
 }
 
 /** Whether the batch should be closed now: full to its count, or its first reading has waited long enough. */
@@ -112,9 +133,7 @@ const headOf = function (batcher: Batcher): Uint8Array {
   const options = batcher.options;
   const traits = FORMATS[options.format];
   const before = traits.manifestBefore;
-  let head = fromAscii(
-    options.embedManifest ? before + manifestText(batcher.manifest) + traits.manifestAfter : '',
-  );
+  let head = fromAscii(options.embedManifest ? before + manifestText(batcher.manifest) + traits.manifestAfter : '');
   if (options.format === 'csv' && options.csvHeader) {
     head = concatBytes(head, concatBytes(options.csvHeader, fromAscii('\n')));
   }

@@ -1,5 +1,5 @@
 import type { BatchFormat } from './format.ts';
-import type { Reading, TimeTrust } from './reading.ts';
+import type { ReadingMark, TimeTrust } from './reading.ts';
 import { TIME_TRUSTS } from './reading.ts';
 
 /**
@@ -54,13 +54,13 @@ export function emptyManifest(device: string, spool: string, format: BatchFormat
 }
 
 /** Whether a reading would need more boots than a manifest has room for. */
-export function needsAnotherManifest(manifest: BatchManifest, reading: Reading): boolean {
+export function needsAnotherManifest(manifest: BatchManifest, reading: ReadingMark): boolean {
   const last = manifest.boots[manifest.boots.length - 1];
   return manifest.boots.length >= BATCH_BOOTS_MAX && last !== undefined && last.boot !== reading.boot;
 }
 
 /** Adds a reading, in place. Sequences are expected to rise. */
-export function countReading(manifest: BatchManifest, reading: Reading): void {
+export function countReading(manifest: BatchManifest, reading: ReadingMark): void {
   const before = manifest.boots[manifest.boots.length - 1];
   if (before !== undefined && before.boot === reading.boot) {
     before.last_sequence = reading.sequence;

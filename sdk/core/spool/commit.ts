@@ -1,5 +1,5 @@
-import { encodeFooter, encodeReading, FOOTER_BYTES, segmentSalt } from './frame.ts';
-import { segmentName } from './recover.ts';
+import { encodeFooter, encodeReadingInto, FOOTER_BYTES, segmentSalt } from './frame.ts';
+import { nameOf } from './recover.ts';
 import { encodeSnapshot, SNAPSHOT_BYTES, SNAPSHOT_NAMES } from './snapshot.ts';
 import type { Commit, CommitLane, Lane, LaneOptions, Pending, Segment, SpoolOperation, SpoolState } from './types.ts';
 
@@ -32,17 +32,16 @@ const writeLane = function (state: SpoolState, lane: Lane, part: CommitLane, ope
   const head = lane.pending[0] as Pending;
   let segment = lane.growing ? (lane.segments[lane.segments.length - 1] as Segment) : null;
   if (segment && segment.bytes + head.frameBytes > limit) {
-    const footer = encodeFooter(segment, segmentSalt(segment.name));
-    operations.push({ op: 'write', name: segment.name, at: segment.bytes, bytes: footer });
-    operations.push({ op: 'sync', name: segment.name, folder: lane.unsyncedFolder });
+    const full = nameOf(lane, segment);
+    const footer = encodeFooter(segment, segmentSalt(full));
+    operations.push({ op: 'write', name: full, at: segment.bytes, bytes: footer });
+    operations.push({ op: 'sync', name: full, folder: lane.unsyncedFolder });
     part.footerBytes = FOOTER_BYTES;
     segment = null;
   }
   if (!segment) {
-    const name = segmentName(lane.options.lane, lane.nextSegment);
     const first = head.reading.sequence;
     segment = {
-      name: name,
       number: lane.nextSegment,
       firstSequence: first,
       lastSequence: first - 1,
@@ -53,7 +52,8 @@ const writeLane = function (state: SpoolState, lane: Lane, part: CommitLane, ope
     lane.nextSegment++;
   }
   part.segment = segment;
-  const salt = segmentSalt(segment.name);
+  const name = nameOf(lane, segment);
+  const salt = segmentSalt(name);
   let bytes = 0;
   let count = 0;
   while (count < lane.pending.length) {
@@ -67,11 +67,9 @@ const writeLane = function (state: SpoolState, lane: Lane, part: CommitLane, ope
   const block = new Uint8Array(bytes);
   let at = 0;
   for (let i = 0; i < count; i++) {
-    const frame = encodeReading((part.pending[i] as Pending).reading, salt);
-    block.set(frame, at);
-    at += frame.length;
+    at = encodeReadingInto(block, at, (part.pending[i] as Pending).reading, salt);
   }
-  operations.push({ op: 'write', name: segment.name, at: segment.bytes, bytes: block });
+  operations.push({ op: 'write', name: name, at: segment.bytes, bytes: block });
 };
 
 /**
@@ -133,7 +131,7 @@ export function buildCommit(state: SpoolState): Commit | null {
     const due = lane.syncDueMs !== null && state.nowMs >= lane.syncDueMs;
     if (options.sync === 'every' || due || flushing) {
       const folder = part.isNew || lane.unsyncedFolder;
-      operations.push({ op: 'sync', name: (part.segment as Segment).name, folder: folder });
+      operations.push({ op: 'sync', name: nameOf(lane, part.segment as Segment), folder: folder });
       part.synced = true;
     }
     commit.lanes.push(part);

@@ -13,9 +13,9 @@ const performOne = function (files: CutFiles, operation: SpoolOperation): void {
 /** A spool's storage in memory, on which the power can be cut (`files.power`), the disk be full, and bits rot. */
 export function cutStorage(files: CutFiles): SpoolStorage {
   return {
-    list: function () {
-      return files.list().map(function (name) {
-        return { name: name, bytes: files.size(name) };
+    list: function (found) {
+      files.list().forEach(function (name) {
+        found(name, files.size(name));
       });
     },
     read: function (name, from, length) {

@@ -1,6 +1,6 @@
-import type { Reading } from '../batch/index.ts';
+import type { Reading, ReadingView } from '../batch/index.ts';
 import { TIME_TRUSTS } from '../batch/index.ts';
-import { crc32, fromAscii, readU32le, readU48le, writeU32le, writeU48le } from '../bytes/index.ts';
+import { copyInto, crc32, fromAscii, readU32le, readU48le, writeU32le, writeU48le } from '../bytes/index.ts';
 
 /**
  * One record of a segment. A segment is nothing but frames, so that any of them can be lost without the others.
@@ -35,11 +35,28 @@ export interface Footer {
   lastSequence: number;
 }
 
+/** What was found at an offset. One is filled again and again: thousands of them would all have to be collected. */
 export interface Frame {
-  /** Exactly one of the two is set. The reading's bytes are a view of what was read. */
-  reading: Reading | null;
+  /** The payload is at `[from, to)` of `block`, and the frame ends at `to`. */
+  reading: ReadingView;
+  /** Set where the frame is a footer; then it is no reading. */
   footer: Footer | null;
-  end: number;
+}
+
+export function openFrame(): Frame {
+  return {
+    reading: {
+      block: new Uint8Array(0),
+      from: 0,
+      to: 0,
+      sequence: 0,
+      boot: 0,
+      monotonicMs: 0,
+      wallMs: 0,
+      trust: 'none',
+    },
+    footer: null,
+  };
 }
 
 export function segmentSalt(name: string): number {
@@ -47,24 +64,31 @@ export function segmentSalt(name: string): number {
   return crc32(bytes, 0, bytes.length, 0);
 }
 
-const seal = function (bytes: Uint8Array, salt: number): Uint8Array {
-  writeU32le(bytes, 8, crc32(bytes, 12, bytes.length, crc32(bytes, 0, 8, salt)));
-  return bytes;
+const seal = function (bytes: Uint8Array, at: number, end: number, salt: number): void {
+  writeU32le(bytes, at + 8, crc32(bytes, at + 12, end, crc32(bytes, at, at + 8, salt)));
 };
+
+/** Writes a reading's frame at an offset of `bytes` and gives where it ends. */
+export function encodeReadingInto(bytes: Uint8Array, at: number, reading: Reading, salt: number): number {
+  const end = at + FRAME_HEADER_BYTES + reading.bytes.length;
+  bytes[at] = 0x46;
+  bytes[at + 1] = 0x52;
+  bytes[at + 2] = READING;
+  bytes[at + 3] = TIME_TRUSTS.indexOf(reading.trust);
+  writeU32le(bytes, at + 4, reading.bytes.length);
+  writeU48le(bytes, at + 12, reading.sequence);
+  writeU48le(bytes, at + 18, reading.monotonicMs);
+  writeU48le(bytes, at + 24, reading.wallMs);
+  writeU32le(bytes, at + 30, reading.boot);
+  copyInto(bytes, at + FRAME_HEADER_BYTES, reading.bytes, 0, reading.bytes.length);
+  seal(bytes, at, end, salt);
+  return end;
+}
 
 export function encodeReading(reading: Reading, salt: number): Uint8Array {
   const bytes = new Uint8Array(FRAME_HEADER_BYTES + reading.bytes.length);
-  bytes[0] = 0x46;
-  bytes[1] = 0x52;
-  bytes[2] = READING;
-  bytes[3] = TIME_TRUSTS.indexOf(reading.trust);
-  writeU32le(bytes, 4, reading.bytes.length);
-  writeU48le(bytes, 12, reading.sequence);
-  writeU48le(bytes, 18, reading.monotonicMs);
-  writeU48le(bytes, 24, reading.wallMs);
-  writeU32le(bytes, 30, reading.boot);
-  bytes.set(reading.bytes, FRAME_HEADER_BYTES);
-  return seal(bytes, salt);
+  encodeReadingInto(bytes, 0, reading, salt);
+  return bytes;
 }
 
 export function encodeFooter(footer: Footer, salt: number): Uint8Array {
@@ -76,44 +100,39 @@ export function encodeFooter(footer: Footer, salt: number): Uint8Array {
   writeU48le(bytes, 12, footer.lastSequence);
   writeU32le(bytes, FRAME_HEADER_BYTES, footer.readings);
   writeU48le(bytes, FRAME_HEADER_BYTES + 4, footer.firstSequence);
-  return seal(bytes, salt);
+  seal(bytes, 0, FOOTER_BYTES, salt);
+  return bytes;
 }
 
-/** The frame at an offset, or null where there is none that is whole and passes its checksum. */
-export function decodeFrame(bytes: Uint8Array, at: number, salt: number): Frame | null {
-  if (bytes[at] !== 0x46 || bytes[at + 1] !== 0x52 || at + FRAME_HEADER_BYTES > bytes.length) return null;
+/** Fills `frame` with what begins at an offset. False where there is none that is whole and passes its checksum. */
+export function decodeFrame(bytes: Uint8Array, at: number, salt: number, frame: Frame): boolean {
+  if (bytes[at] !== 0x46 || bytes[at + 1] !== 0x52 || at + FRAME_HEADER_BYTES > bytes.length) return false;
   const kind = bytes[at + 2];
   const trust = TIME_TRUSTS[bytes[at + 3] as number];
   const length = readU32le(bytes, at + 4);
-  const end = at + FRAME_HEADER_BYTES + length;
-  if (length > READING_BYTES_MAX || end > bytes.length || trust === undefined) return null;
-  if (crc32(bytes, at + 12, end, crc32(bytes, at, at + 8, salt)) !== readU32le(bytes, at + 8)) return null;
-  const sequence = readU48le(bytes, at + 12);
-  if (kind === FOOTER && length === FOOTER_PAYLOAD_BYTES) {
-    const payload = at + FRAME_HEADER_BYTES;
-    return {
-      reading: null,
-      footer: {
+  const payload = at + FRAME_HEADER_BYTES;
+  const end = payload + length;
+  if (length > READING_BYTES_MAX || end > bytes.length || trust === undefined) return false;
+  if (crc32(bytes, at + 12, end, crc32(bytes, at, at + 8, salt)) !== readU32le(bytes, at + 8)) return false;
+  const isFooter = kind === FOOTER && length === FOOTER_PAYLOAD_BYTES;
+  if (!isFooter && kind !== READING) return false;
+  const reading = frame.reading;
+  reading.block = bytes;
+  reading.from = payload;
+  reading.to = end;
+  reading.sequence = readU48le(bytes, at + 12);
+  reading.boot = readU32le(bytes, at + 30);
+  reading.monotonicMs = readU48le(bytes, at + 18);
+  reading.wallMs = readU48le(bytes, at + 24);
+  reading.trust = trust;
+  frame.footer = isFooter
+    ? {
         readings: readU32le(bytes, payload),
         firstSequence: readU48le(bytes, payload + 4),
-        lastSequence: sequence,
-      },
-      end: end,
-    };
-  }
-  if (kind !== READING) return null;
-  return {
-    reading: {
-      bytes: bytes.subarray(at + FRAME_HEADER_BYTES, end),
-      sequence: sequence,
-      boot: readU32le(bytes, at + 30),
-      monotonicMs: readU48le(bytes, at + 18),
-      wallMs: readU48le(bytes, at + 24),
-      trust: trust,
-    },
-    footer: null,
-    end: end,
-  };
+        lastSequence: reading.sequence,
+      }
+    : null;
+  return true;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Reading } from '../batch/index.ts';
+import { nameOf } from './recover.ts';
 import type { ScanLimits, TakeReading } from './scan.ts';
 import { readingKeeper, scanSegment } from './scan.ts';
 import type { Lane, Segment, SpoolState, SpoolStorage } from './types.ts';
@@ -71,7 +72,7 @@ export function eachReading(
       boots: limits.boots - boots,
       boot: boot,
     };
-    const scan = scanSegment(storage, segment.name, from, segment.bytes, sequence, left, take);
+    const scan = scanSegment(storage, nameOf(lane, segment), from, segment.bytes, sequence, left, take);
     state.damagedBytes += scan.damagedBytes;
     range.readings += scan.readings;
     bytes += scan.payloadBytes;

@@ -1,4 +1,4 @@
-import { decodeFrame, FOOTER_BYTES, segmentSalt } from './frame.ts';
+import { decodeFrame, FOOTER_BYTES, openFrame, segmentSalt } from './frame.ts';
 import { NO_LIMITS, scanSegment, takeNothing } from './scan.ts';
 import type { LaneSnapshot, SpoolSnapshot } from './snapshot.ts';
 import { decodeSnapshot, SNAPSHOT_BYTES, SNAPSHOT_NAMES } from './snapshot.ts';
@@ -12,6 +12,10 @@ const DIGITS = '0123456789';
 
 export function segmentName(lane: number, number: number): string {
   return 'lane-' + lane + '-' + (1e10 + number).toString().substring(1);
+}
+
+export function nameOf(lane: Lane, segment: Segment): string {
+  return segmentName(lane.options.lane, segment.number);
 }
 
 /** Lane and number of a segment's file name, or null for any other file. */
@@ -74,14 +78,14 @@ interface Found {
 const inspect = function (storage: SpoolStorage, name: string, number: number, bytes: number): Found {
   const salt = segmentSalt(name);
   const found: Found = {
-    segment: { name: name, number: number, firstSequence: 1, lastSequence: 0, readings: 0, bytes: bytes },
+    segment: { number: number, firstSequence: 1, lastSequence: 0, readings: 0, bytes: bytes },
     open: false,
     damagedBytes: 0,
     boot: 0,
   };
   const end = bytes >= FOOTER_BYTES ? storage.read(name, bytes - FOOTER_BYTES, FOOTER_BYTES) : null;
-  const last = end && decodeFrame(end, 0, salt);
-  let footer = last && last.footer;
+  const last = openFrame();
+  let footer = end && decodeFrame(end, 0, salt, last) ? last.footer : null;
   if (!footer) {
     const scan = scanSegment(storage, name, 0, bytes, 0, NO_LIMITS, takeNothing);
     found.damagedBytes = scan.damagedBytes;
@@ -180,14 +184,13 @@ export function recoverSpool(storage: SpoolStorage, options: SpoolOptions, nowMs
     snapshotLost: false,
   };
   ageWear(state.wear, nowMs);
-  const files = storage.list();
-  files.sort(function (first, second) {
-    return first.name < second.name ? -1 : first.name > second.name ? 1 : 0;
-  });
-  for (let i = 0; i < files.length; i++) {
-    const file = files[i] as { name: string; bytes: number };
-    const parsed = parseName(file.name);
-    if (!parsed) continue;
+  let files = 0;
+  const whole: { [name: string]: boolean } = {};
+  storage.list(function (name, bytes) {
+    files++;
+    if (SNAPSHOT_NAMES.indexOf(name) >= 0) whole[name] = bytes >= SNAPSHOT_BYTES;
+    const parsed = parseName(name);
+    if (!parsed) return;
     let lane = byNumber[parsed.lane];
     if (!lane) {
       // A lane that the options no longer name is drained, not forgotten.
@@ -201,29 +204,27 @@ export function recoverSpool(storage: SpoolStorage, options: SpoolOptions, nowMs
       byNumber[parsed.lane] = lane;
       lanes.push(lane);
     }
-    const found = inspect(storage, file.name, parsed.number, file.bytes);
+    const found = inspect(storage, name, parsed.number, bytes);
     state.damagedBytes += found.damagedBytes;
     if (found.boot > state.boot) state.boot = found.boot;
-    lane.nextSegment = parsed.number + 1;
-    lane.growing = found.open;
-    if (found.segment.readings > 0) {
-      lane.segments.push(found.segment);
-      lane.bytes += file.bytes;
-    } else {
-      lane.growing = false;
-      state.removals.push(file.name);
+    const empty = found.segment.readings === 0;
+    if (parsed.number >= lane.nextSegment) {
+      lane.nextSegment = parsed.number + 1;
+      lane.growing = found.open && !empty;
     }
-  }
-  state.snapshotLost = !snapshot && files.length > 0;
+    if (empty) state.removals.push(name);
+    else {
+      lane.segments.push(found.segment);
+      lane.bytes += bytes;
+    }
+  });
+  state.snapshotLost = !snapshot && files > 0;
+  // In an order that does not depend on the folder's.
+  state.removals.sort();
   state.boot++;
   for (let i = 0; i < SNAPSHOT_NAMES.length; i++) {
     const name = SNAPSHOT_NAMES[i] as string;
-    let whole = false;
-    for (let j = 0; j < files.length; j++) {
-      const file = files[j] as { name: string; bytes: number };
-      if (file.name === name && file.bytes >= SNAPSHOT_BYTES) whole = true;
-    }
-    if (whole) continue;
+    if (whole[name]) continue;
     // Made in full size now, so that on a full disk it can still be overwritten.
     state.startup.push({ op: 'write', name: name, at: 0, bytes: new Uint8Array(SNAPSHOT_BYTES) });
     state.startup.push({ op: 'sync', name: name, folder: true });
@@ -234,6 +235,9 @@ export function recoverSpool(storage: SpoolStorage, options: SpoolOptions, nowMs
   }
   for (let i = 0; i < lanes.length; i++) {
     const lane = lanes[i] as Lane;
+    lane.segments.sort(function (first, second) {
+      return first.number - second.number;
+    });
     let saved: LaneSnapshot | null = null;
     for (let j = 0; snapshot && j < snapshot.lanes.length; j++) {
       const candidate = snapshot.lanes[j] as LaneSnapshot;
@@ -242,7 +246,7 @@ export function recoverSpool(storage: SpoolStorage, options: SpoolOptions, nowMs
     const lost = restore(lane, saved);
     if (lost > 0) state.lost.push({ lane: lane.options.lane, readings: lost });
     for (let j = Math.max(0, lane.segments.length - 2); j < lane.segments.length; j++) {
-      state.startup.push({ op: 'sync', name: (lane.segments[j] as Segment).name, folder: true });
+      state.startup.push({ op: 'sync', name: nameOf(lane, lane.segments[j] as Segment), folder: true });
     }
   }
   return state;

@@ -1,5 +1,5 @@
 import { FOOTER_BYTES, READING_BYTES_MAX } from './frame.ts';
-import { countDropped } from './recover.ts';
+import { countDropped, nameOf } from './recover.ts';
 import type { DropReason, Lane, Pending, Segment, SpoolEffect, SpoolState } from './types.ts';
 
 /** Bytes a lane may hold in memory while the medium is busy, and as many again for callers that are made to wait. */
@@ -43,7 +43,7 @@ const removeSegment = function (state: SpoolState, lane: Lane, at: number): void
   }
   lane.segments.splice(at, 1);
   lane.bytes -= segment.bytes;
-  state.removals.push(segment.name);
+  state.removals.push(nameOf(lane, segment));
   state.snapshotWanted = true;
 };
 

@@ -1,6 +1,7 @@
-import type { Reading } from '../batch/index.ts';
+import type { Reading, ReadingView } from '../batch/index.ts';
+import { copyInto } from '../bytes/index.ts';
 import type { Footer, Frame } from './frame.ts';
-import { decodeFrame, frameBytesWanted, segmentSalt } from './frame.ts';
+import { decodeFrame, frameBytesWanted, openFrame, segmentSalt } from './frame.ts';
 import type { SpoolStorage } from './types.ts';
 
 /** Bytes read at once: a segment is looked at through a window, so that its size costs no memory. */
@@ -44,22 +45,25 @@ export const NO_LIMITS: ScanLimits = {
   boot: -1,
 };
 
-/** Given each reading in turn. Its bytes are a view that is overwritten after the call: copy what is to be kept. */
-export type TakeReading = (reading: Reading) => void;
+/** Given each reading in turn. View and block are overwritten after the call: copy what is to be kept. */
+export type TakeReading = (reading: ReadingView) => void;
 
 export const takeNothing: TakeReading = function () {};
 
 /** Takes a frame into the scan. False where a limit stands before it. */
 const takeFrame = function (scan: Scan, frame: Frame, limits: ScanLimits, take: TakeReading): boolean {
-  if (frame.footer) scan.footer = frame.footer;
   const reading = frame.reading;
+  if (frame.footer) {
+    scan.footer = frame.footer;
+    return true;
+  }
   // A sequence that is not above the one before is a repeat: written again after a failed write.
-  if (!reading || reading.sequence <= scan.lastSequence) return true;
+  if (reading.sequence <= scan.lastSequence) return true;
   if (reading.sequence > limits.through) {
     scan.stopped = 'through';
     return false;
   }
-  const payloadBytes = scan.payloadBytes + reading.bytes.length;
+  const payloadBytes = scan.payloadBytes + reading.to - reading.from;
   const boots = scan.boots + (reading.boot === scan.boot ? 0 : 1);
   const first = limits.atLeastOne && scan.readings === 0;
   if (boots > limits.boots || scan.readings >= limits.count || (payloadBytes > limits.bytes && !first)) {
@@ -103,6 +107,7 @@ export function scanSegment(
     stopped: 'end',
   };
   const salt = segmentSalt(name);
+  const frame = openFrame();
   let window: Uint8Array = new Uint8Array(0);
   let windowAt = from;
   let at = from;
@@ -117,14 +122,13 @@ export function scanSegment(
       if (window.length < asked) end = at + window.length;
       continue;
     }
-    const frame = wanted > 0 ? decodeFrame(window, inWindow, salt) : null;
-    if (!frame) {
+    if (wanted === 0 || !decodeFrame(window, inWindow, salt, frame)) {
       scan.damagedBytes++;
       at++;
       continue;
     }
     if (!takeFrame(scan, frame, limits, take)) return scan;
-    at = windowAt + frame.end;
+    at = windowAt + frame.reading.to;
     scan.cleanEnd = at;
   }
   return scan;
@@ -144,16 +148,22 @@ export function readingKeeper(): ReadingKeeper {
   let used = 0;
   const keeper: ReadingKeeper = {
     readings: [],
-    take: function (reading) {
-      const length = reading.bytes.length;
+    take: function (view) {
+      const length = view.to - view.from;
       if (used + length > slab.length) {
         slab = new Uint8Array(Math.max(length, Math.min(WINDOW_BYTES, Math.max(SLAB_BYTES_MIN, 2 * slab.length))));
         used = 0;
       }
-      slab.set(reading.bytes, used);
-      reading.bytes = slab.subarray(used, used + length);
+      copyInto(slab, used, view.block, view.from, view.to);
+      keeper.readings.push({
+        bytes: slab.subarray(used, used + length),
+        sequence: view.sequence,
+        boot: view.boot,
+        monotonicMs: view.monotonicMs,
+        wallMs: view.wallMs,
+        trust: view.trust,
+      });
       used += length;
-      keeper.readings.push(reading);
     },
   };
   return keeper;

@@ -1,4 +1,4 @@
-import { countDropped } from './recover.ts';
+import { countDropped, nameOf } from './recover.ts';
 import { evictOldest, knownMissing } from './room.ts';
 import type {
   Commit,
@@ -85,7 +85,7 @@ const commitLane = function (state: SpoolState, part: CommitLane, effects: Spool
 const abandon = function (state: SpoolState, part: CommitLane): void {
   const lane = part.lane;
   lane.pending = part.pending.concat(lane.pending);
-  if (part.isNew) state.removals.push((part.segment as Segment).name);
+  if (part.isNew) state.removals.push(nameOf(lane, part.segment as Segment));
   const last = lane.segments[lane.segments.length - 1];
   if (lane.growing && last) {
     last.bytes += part.footerBytes + (part.isNew ? 0 : part.bytes);

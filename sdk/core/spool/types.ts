@@ -25,7 +25,8 @@ export interface SpoolFault {
  * answered by a callback, at once or later; one list is under way at a time. `spool.contract.ts` is what it owes.
  */
 export interface SpoolStorage {
-  list(): { name: string; bytes: number }[];
+  /** Tells each file, in any order, while it goes through them: of a hundred thousand no list is made. */
+  list(found: (name: string, bytes: number) => void): void;
   /**
    * Up to `length` bytes from an offset, fewer at the end; null when the file cannot be read at all. The next `read`
    * may overwrite them.
@@ -81,7 +82,7 @@ export type RecordOutcome =
   | { kept: false; lane: number; reason: DropReason };
 
 export interface Segment {
-  name: string;
+  /** Its name is `segmentName` of the lane and this. */
   number: number;
   firstSequence: number;
   lastSequence: number;

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
-import type { Batch, BatchFormat, Reading } from '#sdk/core';
-import { closeBatchInPlace, idempotencyKey, manifestText, offerReading, openBatcher } from '#sdk/core';
+import type { Batch, BatchFormat, ReadingView } from '#sdk/core';
+import { closeBatchInPlace, idempotencyKey, manifestText, offerReadingView, openBatcher } from '#sdk/core';
 import type { Lease } from '../spool/index.ts';
 
 export interface BatchSettings {
@@ -26,7 +26,7 @@ const GZIP_LEVEL = 6;
 
 /** Makes files of the readings of one lease after the other, in one buffer. */
 export interface Packer {
-  take(reading: Reading): void;
+  take(reading: ReadingView): void;
   /** The files of the lease whose readings were taken: one, or a few where they come from more boots than a manifest has room for. */
   files(lease: Lease): BatchFile[];
   /** Forgets what was taken. */
@@ -60,9 +60,9 @@ export function openPacker(settings: BatchSettings, spool: string): Packer {
   };
   return {
     take(reading) {
-      if (offerReading(batcher, reading, 0) === 'taken') return;
+      if (offerReadingView(batcher, reading, 0) === 'taken') return;
       close();
-      offerReading(batcher, reading, 0);
+      offerReadingView(batcher, reading, 0);
     },
     files(lease) {
       close();

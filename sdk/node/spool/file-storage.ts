@@ -1,4 +1,4 @@
-import { closeSync, fdatasync, fsync, lstatSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, fdatasync, fsync, lstatSync, opendirSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -104,11 +104,17 @@ export function fileSpoolStorage(folder: string, fileSystem: SpoolFileSystem = n
     return null;
   };
   return {
-    list: () =>
-      readdirSync(folder).flatMap((name) => {
-        const stats = lstatSync(join(folder, name));
-        return stats.isFile() ? [{ name, bytes: stats.size }] : [];
-      }),
+    list: (found) => {
+      const entries = opendirSync(folder);
+      try {
+        for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
+          const stats = lstatSync(join(folder, entry.name));
+          if (stats.isFile()) found(entry.name, stats.size);
+        }
+      } finally {
+        entries.closeSync();
+      }
+    },
     read: (name, from, length) => {
       let descriptor: number;
       try {

@@ -5,13 +5,22 @@ import type {
   LaneOptions,
   LeaseSnapshot,
   Reading,
+  ReadingView,
   RecordOutcome,
   SpoolEffect,
   SpoolEvent,
   SpoolFault,
   TimeTrust,
 } from '#sdk/core';
-import { BATCH_BOOTS_MAX, backlogOf, eachReading, laneOfSpool, readingKeeper, recoverSpool, stepSpool } from '#sdk/core';
+import {
+  BATCH_BOOTS_MAX,
+  backlogOf,
+  eachReading,
+  laneOfSpool,
+  readingKeeper,
+  recoverSpool,
+  stepSpool,
+} from '#sdk/core';
 import { fileSpoolStorage, nodeFileSystem, type SpoolFileSystem } from './file-storage.ts';
 import { lockFolder } from './folder-lock.ts';
 import { SpoolError } from './spool-error.ts';
@@ -118,12 +127,12 @@ export interface Spool {
   take(lane: number, limits: { count: number; bytes: number }): Promise<LeasedReadings | null>;
   /**
    * As `take`, with each reading handed to `takeReading` before it resolves, so that no more of them than one is ever in
-   * memory: the reading's bytes are to be copied in the call. What was handed over counts only when there is a lease.
+   * memory: a view is overwritten after the call. What was handed over counts only when there is a lease.
    */
   takeEach(
     lane: number,
     limits: { count: number; bytes: number },
-    takeReading: (reading: Reading) => void,
+    takeReading: (reading: ReadingView) => void,
   ): Promise<Lease | null>;
   /** The batch has arrived: its readings are done with. */
   acknowledge(batch: Lease): void;
@@ -261,8 +270,8 @@ export function openSpool(options: OpenSpoolOptions): Spool {
           nowMs,
           ticket,
           lane,
-          // A copy: the caller may fill its buffer again before this is written.
-          bytes: Uint8Array.from(bytes),
+          // A copy (small ones side by side): the caller may fill its buffer again before this is written.
+          bytes: Buffer.from(bytes),
           monotonicMs: given.monotonicMs ?? nowMs,
           wallMs: given.wallMs ?? clock.wallMs(),
           trust: given.trust ?? clock.trust(),

@@ -1,0 +1,24 @@
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { fullCollector } from '#sdk/node';
+
+/** What may lie dead in the heap, which holds some 8 MB, before it is collected. */
+const GARBAGE_BYTES_MAX = 2_097_152;
+
+/**
+ * Keeps a process that runs for months small: a device has better uses for memory than V8 has. V8's compilers that
+ * optimise cost 10 MB (their own code, and what they work with), which pays for a program that computes, and this one
+ * waits; and V8 lets the heap double before it looks at what is old. Measured on Node 20 with 10 GB waiting to be sent,
+ * over TLS: 79 MB of RSS as V8 would, 73 MB collecting so, 62 MB with neither optimising compiler, for 0.1 s of the
+ * processor's time a megabyte sent instead of 0.03. Returns what is to be called now and then; it rarely does anything.
+ */
+export function keepProcessSmall(): () => void {
+  setFlagsFromString('--no-opt');
+  setFlagsFromString('--no-maglev');
+  const collect = fullCollector();
+  let after = getHeapStatistics().used_heap_size;
+  return () => {
+    if (getHeapStatistics().used_heap_size < after + GARBAGE_BYTES_MAX) return;
+    collect();
+    after = getHeapStatistics().used_heap_size;
+  };
+}
