@@ -1,4 +1,4 @@
-import { crc32, fromAscii, readU32le, toAscii, writeU32le } from '../bytes/index.ts';
+import { crc32, fromAscii, readU32le, toAscii, toHex, writeU32le } from '../bytes/index.ts';
 import { NVS_NOT_ENOUGH_SPACE, NVS_NOT_FOUND, nvsError } from './errors.ts';
 import type { Nvs } from './nvs.ts';
 import { checkNvsName, NVS_BLOB_BYTES_MAX, nvsHandle } from './nvs.ts';
@@ -106,6 +106,18 @@ const scan = function (bytes: Uint8Array): Log {
   }
   return { live: live, bytes: bytes.length, clean: clean };
 };
+
+/**
+ * A text that is equal for logs this store cannot tell apart: of a clean one its bytes; of one with damage, which is never
+ * appended to, what still counts in it.
+ */
+export function fileNvsMeaning(bytes: Uint8Array): string {
+  const log = scan(bytes);
+  if (log.clean) return 'clean ' + toHex(bytes);
+  let text = 'damaged';
+  for (let i = 0; i < log.live.length; i++) text += ' ' + toHex(encode(log.live[i] as Entry));
+  return text;
+}
 
 /**
  * A store in an append-only file: an update is appended and synced; a new, damaged or grown log is written beside the

@@ -48,6 +48,8 @@ export interface CutFiles extends NvsFiles {
   flipBit(name: string, bit: number): void;
   /** A text that is equal for folders that hold the same. */
   fingerprint(): string;
+  /** As `fingerprint`, with what `meaningOf` makes of a file's bytes where a cut can no longer change them. */
+  meaning(meaningOf: (bytes: Uint8Array) => string): string;
   /** Bytes in all files: a disk with `bytesMax` refuses a write beyond it with an error of code `ENOSPC`. */
   bytes(): number;
   bytesMax: number;
@@ -256,14 +258,13 @@ export function cutFiles(power: Power, unitBytes: number): CutFiles {
       inode.room = rotten;
     },
     fingerprint: function () {
+      return files.meaning(textOf);
+    },
+    meaning: function (meaningOf) {
       const text = function (entry: NamedInode): string {
-        return (
-          entry.name +
-          '=' +
-          textOf(entry.inode.now) +
-          '|' +
-          (entry.inode.durable === entry.inode.now ? '' : textOf(entry.inode.durable))
-        );
+        const inode = entry.inode;
+        const settled = inode.durable === inode.now;
+        return entry.name + '=' + (settled ? meaningOf(inode.now) : textOf(inode.now) + '|' + textOf(inode.durable));
       };
       return now.map(text).sort().join(';') + '#' + durable.map(text).sort().join(';');
     },

@@ -9,6 +9,7 @@ import {
   FILE_VARIANTS,
   FLASH_VARIANTS,
   fileNvs,
+  fileNvsMeaning,
   flashNvs,
   flashSlotStore,
   replayCuts,
@@ -49,6 +50,7 @@ const fileSubject = (openStore: (files: CutFiles) => Nvs, unitBytes: number): Cu
     openStore,
     sha256,
     updates: 2,
+    meaning: (files) => files.meaning(fileNvsMeaning),
   });
 
 test('two flash pages: every cut, every pair and every triple over enrolment and two rotations → a key that works', () => {
