@@ -2,7 +2,7 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { fullCollector } from '#sdk/node';
 
 /** What may lie dead in the heap, which holds some 8 MB, before it is collected. */
-const GARBAGE_BYTES_MAX = 2_097_152;
+const GARBAGE_BYTES_MAX = 1_572_864;
 
 /**
  * Keeps a process that runs for months small: a device has better uses for memory than V8 has. V8's compilers that

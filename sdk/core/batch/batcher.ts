@@ -62,13 +62,14 @@ export function openBatcher(options: BatchOptions): Batcher {
 
 const BUFFER_BYTES_MIN = 1024;
 
-const makeRoom = function (batcher: Batcher, bytes: number): void {
+/** Makes room for so many bytes more at once: growing little by little leaves each size behind. */
+export function reserveBytes(batcher: Batcher, bytes: number): void {
   const length = batcher.bytes + bytes;
   if (length <= batcher.buffer.length) return;
   const grown = new Uint8Array(Math.max(length, 2 * batcher.buffer.length, BUFFER_BYTES_MIN));
   grown.set(batcher.buffer.subarray(0, batcher.bytes), 0);
   batcher.buffer = grown;
-};
+}
 
 /** Whether a reading of so many bytes fits the batch begun. */
 const isFull = function (batcher: Batcher, reading: ReadingMark, bytes: number): boolean {
@@ -89,7 +90,7 @@ export function offerReadingView(batcher: Batcher, reading: ReadingView, nowMs: 
   const bytes = reading.to - reading.from + (lines ? 1 : 0);
   if (isFull(batcher, reading, bytes)) return 'full';
   if (batcher.dueAtMs === null) batcher.dueAtMs = nowMs + options.ageMsMax;
-  makeRoom(batcher, bytes);
+  reserveBytes(batcher, bytes);
   copyInto(batcher.buffer, batcher.bytes, reading.block, reading.from, reading.to);
   batcher.bytes += bytes;
   if (lines) batcher.buffer[batcher.bytes - 1] = 10;

@@ -1,6 +1,13 @@
 import { gzipSync } from 'node:zlib';
 import type { Batch, BatchFormat, ReadingView } from '#sdk/core';
-import { closeBatchInPlace, idempotencyKey, manifestText, offerReadingView, openBatcher } from '#sdk/core';
+import {
+  closeBatchInPlace,
+  idempotencyKey,
+  manifestText,
+  offerReadingView,
+  openBatcher,
+  reserveBytes,
+} from '#sdk/core';
 import type { Lease } from '../spool/index.ts';
 
 export interface BatchSettings {
@@ -23,9 +30,13 @@ export interface BatchFile {
 }
 
 const GZIP_LEVEL = 6;
+/** A line feed a reading, which is seldom shorter than 16 bytes. */
+const LINE_FEEDS = 17 / 16;
 
 /** Makes files of the readings of one lease after the other, in one buffer. */
 export interface Packer {
+  /** Readings of about so many bytes will come. */
+  expect(bytes: number): void;
   take(reading: ReadingView): void;
   /** The files of the lease whose readings were taken: one, or a few where they come from more boots than a manifest has room for. */
   files(lease: Lease): BatchFile[];
@@ -59,6 +70,7 @@ export function openPacker(settings: BatchSettings, spool: string): Packer {
     closed.push({ ...batch, bytes });
   };
   return {
+    expect: (bytes) => reserveBytes(batcher, Math.ceil(bytes * LINE_FEEDS)),
     take(reading) {
       if (offerReadingView(batcher, reading, 0) === 'taken') return;
       close();

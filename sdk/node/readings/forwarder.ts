@@ -3,7 +3,7 @@ import { fullJitterMs } from '#sdk/core';
 import { FuselinkError } from '../errors.ts';
 import { bufferSource } from '../send/buffer-source.ts';
 import type { Finished, JobHooks, Uploader } from '../send/uploader.ts';
-import type { Lease, Spool } from '../spool/index.ts';
+import type { LaneStats, Lease, Spool } from '../spool/index.ts';
 import type { BatchFile, BatchSettings, Packer } from './batches.ts';
 import { openPacker } from './batches.ts';
 
@@ -109,7 +109,11 @@ export class Forwarder {
   }
 
   #backlog(work: LaneWork): number {
-    return this.#options.spool.stats().lanes.find(({ lane }) => lane === work.lane)?.backlog ?? 0;
+    return this.#stats(work)?.backlog ?? 0;
+  }
+
+  #stats(work: LaneWork): LaneStats | undefined {
+    return this.#options.spool.stats().lanes.find(({ lane }) => lane === work.lane);
   }
 
   #arm(work: LaneWork): void {
@@ -148,8 +152,9 @@ export class Forwarder {
       await spool.flush();
       let lease: Lease | null;
       work.packer.empty();
+      const limits = { count: Number.MAX_SAFE_INTEGER, bytes: this.#options.mergeBytesMax };
+      work.packer.expect(Math.min(limits.bytes, this.#stats(work)?.bytes ?? 0));
       try {
-        const limits = { count: Number.MAX_SAFE_INTEGER, bytes: this.#options.mergeBytesMax };
         lease = await spool.takeEach(work.lane, limits, work.packer.take);
       } catch (error) {
         if (!this.#closed)
