@@ -25,15 +25,21 @@ export interface Agents {
 export function createAgents(options: TlsOptions): Agents {
   const extra = [options.ca ?? []].flat();
   const alive = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS };
-  const secure: https.AgentOptions = { ...alive, minVersion: 'TLSv1.2', cert: options.cert, key: options.key };
-  if (extra.length > 0) secure.ca = [...tls.rootCertificates, ...extra];
+  const trust: tls.SecureContextOptions = { minVersion: 'TLSv1.2', cert: options.cert, key: options.key };
+  if (extra.length > 0) trust.ca = [...tls.rootCertificates, ...extra];
+  let secure: https.AgentOptions | null = null;
+  /** Certificates are read once: a connection that is given none of them reads all hundred and fifty again, and keeps them. */
+  const secureOptions = (): https.AgentOptions => {
+    secure ??= { ...alive, secureContext: tls.createSecureContext(trust) };
+    return secure;
+  };
   const plainAgent = new http.Agent(alive);
-  const secureAgent = new https.Agent(secure);
+  let secureAgent: https.Agent | null = null;
   const tunnels = new Map<string, http.Agent>();
   async function tunnelBy(proxy: ProxyTarget): Promise<http.Agent> {
     const { tunnelAgent } = await import('./tunnel.ts');
     const name = `${proxy.host}:${proxy.port}:${proxy.authorization ?? ''}`;
-    const tunnel = tunnels.get(name) ?? tunnelAgent(proxy, secure);
+    const tunnel = tunnels.get(name) ?? tunnelAgent(proxy, secureOptions());
     tunnels.set(name, tunnel);
     return tunnel;
   }
@@ -41,10 +47,12 @@ export function createAgents(options: TlsOptions): Agents {
     request: (url, target) => (url.protocol === 'https:' ? https : http).request(target),
     agentFor(url, proxy) {
       if (url.protocol !== 'https:') return plainAgent;
-      return proxy === null ? secureAgent : tunnelBy(proxy);
+      if (proxy !== null) return tunnelBy(proxy);
+      secureAgent ??= new https.Agent(secureOptions());
+      return secureAgent;
     },
     close() {
-      for (const agent of [plainAgent, secureAgent, ...tunnels.values()]) agent.destroy();
+      for (const agent of [plainAgent, secureAgent, ...tunnels.values()]) agent?.destroy();
     },
   };
 }
