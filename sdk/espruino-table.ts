@@ -97,7 +97,7 @@ export function wordsOf(source: string): Words {
 }
 
 /**
- * The module that stands in place of `core/rotation/take.ts` in the bundle: `takeRow` as a switch over events, each the
+ * The module that stands in place of `core/rotation/take.ts` in the bundle: `takeRow` as a choice of events, each the
  * chain of its rows in their order. An action that several rows take is a function, any other stands where it is done.
  */
 export function tableModule(wordsSource: string): string {
@@ -133,7 +133,8 @@ export function tableModule(wordsSource: string): string {
     const after = event === 'written' ? ' state.writing = null;' : '';
     return own.map((row) => `if (${condition(row)}) { ${body(row)} }`).join(' else ') + after;
   };
-  const cases = (events: string[]) => events.map((event) => `case "${event}": ${chain(event)}\nbreak;`).join('\n');
+  const cases = (events: string[]) =>
+    events.map((event) => `if (kind === "${event}") { ${chain(event)} }`).join(' else ');
   // What a step works on stands beside its functions: one step is over before the next begins, and nobody has to hand it on.
   // What is read back is heard at any time; everything else only where nothing is being written.
   return `
@@ -146,11 +147,9 @@ export function takeRow(now, said, out) {
   state = now;
   event = said;
   effects = out;
-  const candidate = state.candidate, phase = state.phase;
-  if (${condition(busy)} && event.kind !== "written") return;
-  switch (event.kind) {
+  const candidate = state.candidate, phase = state.phase, kind = event.kind;
+  if (${condition(busy)} && kind !== "written") return;
 ${withoutHanding(cases([...new Set(all)]))}
-  }
 }
 `;
 }

@@ -20,12 +20,14 @@ import type { Findable } from './platform.ts';
 import { server } from './server.ts';
 import type { Answer } from './signed.ts';
 
+type Candidate = SlotRecord & { kind: 'candidate' };
+
 /** What the agent wants to send. */
 export type Asked = Extract<RotationEffect, { kind: 'ask' | 'report' }>;
 
 let agent: RotationState | undefined;
 /** What the last offer brought, until it is in a slot. */
-let offered: SlotRecord | undefined;
+let offered: Candidate | undefined;
 /** The newest request of the agent that has not been answered. */
 let wanted: Asked | null;
 /** Within so many ms the agent wants to be told that it is due; 0: as it was set before. */
@@ -36,10 +38,16 @@ function slots(): RawSlots {
   return rawSlots(slotsInFlash(server.flash));
 }
 
-/** A key in the form that slots hold. */
-function recordOf(bytes: Uint8Array, generation: number, base: string): SlotRecord {
+/** A key in the form that slots hold, and in which the agent hears of a candidate. */
+function recordOf(bytes: Uint8Array, generation: number, base: string): Candidate {
   const key = apiKey(KEY_FORM_HEX, bytes);
-  return { generation: generation, base: base, fingerprint: fingerprintOf(sha256, key), key: key };
+  return {
+    kind: 'candidate',
+    generation: generation,
+    base: base,
+    fingerprint: fingerprintOf(sha256, key),
+    key: key,
+  };
 }
 
 /** The record of this fingerprint, from whichever slot has it. */
@@ -101,11 +109,13 @@ export function feedDue(lookMsMax: number): void {
   feed({ kind: 'due' });
 }
 
-/** What the agent last asked to be woken within, once; 0 for nothing new. */
-export function takeWake(): number {
-  const delayMsMax = wakeMsMax;
+/** What the agent has asked to be woken within, in ms; 0: nothing since it was set. */
+export function wantsWakeWithin(): number {
+  return wakeMsMax;
+}
+
+export function wakeIsSet(): void {
   wakeMsMax = 0;
-  return delayMsMax;
 }
 
 /** What the agent asks for next, or null. */
@@ -165,10 +175,5 @@ export function hear(key: SlotRecord, whole: boolean, answer: Answer, wishes: bo
   const bytes = answer.key;
   if (!bytes) return;
   offered = recordOf(bytes, answer.generation, used);
-  feed({
-    kind: 'candidate',
-    generation: offered.generation,
-    base: offered.base,
-    fingerprint: offered.fingerprint,
-  });
+  feed(offered);
 }

@@ -11,19 +11,20 @@ import {
   keyFor,
   phaseName,
   takeAsked,
-  takeWake,
+  wakeIsSet,
+  wantsWakeWithin,
 } from './agent.ts';
 import { exchange } from './exchange.ts';
 import { sha256 } from './native.ts';
 import type { NativeE, Server } from './platform.ts';
 import { hearOfNonce, position, takeNonce } from './position.ts';
-import { type Done, enqueue, GO, hearOfJob, hearOfTime, mayGo, type Source, uploadIn } from './queue.ts';
+import { type Done, enqueue, hearOfJob, hearOfTime, nextPiece, type Source, uploadIn } from './queue.ts';
 import { server, serverIs } from './server.ts';
 import { type Answer, vouch } from './signed.ts';
 
 declare const $x: { connect: unknown };
 declare const E: NativeE;
-declare const setTimeout: (run: (what: number) => void, ms: number, what: number) => number;
+declare const setTimeout: (run: (what?: number) => void, ms: number, what?: number) => number;
 declare const clearTimeout: (timer: number) => void;
 
 export interface Client {
@@ -56,7 +57,7 @@ function random(): number {
 }
 
 /** All that timers call: they may outlive what has set them by weeks, so they hold nothing of it. */
-function tick(what: number): void {
+function tick(what?: number): void {
   if (what === DUE) due = true;
   hearOfTime(what);
   const by = out;
@@ -83,32 +84,38 @@ function work(by: SlotRecord | null, heard: Answer | null): SlotRecord | null {
   }
   if (due) feedDue(LOOK_MS_MAX);
   const next = asked();
-  let key: SlotRecord | null = null;
-  if (next || mayGo()) {
-    key = keyFor(next);
-    if (key) prepare(next);
+  const piece = next ? '' : nextPiece(tick);
+  let signer: SlotRecord | null = null;
+  if (piece !== null) {
+    signer = keyFor(next);
+    if (signer) prepare(next, piece);
     // Without a key that could vouch for it, what the agent asks for has failed.
     else if (takeAsked()) feed({ kind: 'failed' });
   }
-  const delayMsMax = takeWake();
+  const delayMsMax = wantsWakeWithin();
   if (delayMsMax) {
     due = false;
     // The interpreter throws for a timer that never was.
     if (dueTimer) clearTimeout(dueTimer);
     dueTimer = setTimeout(tick, delayMsMax * random(), DUE);
+    wakeIsSet();
   }
-  return key;
+  return signer;
 }
 
 /** Says in `server` what is asked: of the agent's or the first upload; without a nonce, what brings one and nothing else. */
-function prepare(next: Asked | null): void {
+function prepare(next: Asked | null, piece: string): void {
   const fields: Fields = {};
   const nonce = takeNonce();
   server.headers = fields;
   server.method = 'GET';
   server.path = '/v1/device';
   server.nonce = nonce;
-  server.content = nonce ? (next ? askIn(next) : uploadIn(fields, tick)) : '';
+  server.content = '';
+  if (nonce) {
+    server.content = next ? askIn(next) : piece;
+    if (!next) uploadIn(fields, tick);
+  }
   fields['fuselink-device'] = position() + ';phase=' + phaseName();
 }
 
@@ -116,13 +123,13 @@ function prepare(next: Asked | null): void {
 function over(status: string, headers: Fields, content: string): void {
   // What it is if nothing is made of it, for want of memory say: none that anybody vouches for.
   answer = {} as Answer;
-  setTimeout(tick, 1, GO);
+  setTimeout(tick, 1);
   answer = vouch(out as SlotRecord, status, headers, content);
 }
 
 $x.connect = function (options: Server): Client {
   serverIs(options);
-  tick(GO);
+  tick();
   return {
     send: function (data, said, done) {
       const taken = enqueue(
@@ -130,7 +137,7 @@ $x.connect = function (options: Server): Client {
         said,
         done,
       );
-      tick(GO);
+      tick();
       return taken;
     },
     rotation: phaseName,

@@ -44,8 +44,7 @@ export interface Job {
   attempts: number;
 }
 
-/** What a timer says: go on; an upload's place has come back; the wait after a failure is over. */
-export const GO = 0;
+/** What a timer says, if it is more than to go on: an upload's place has come back; the wait after a failure is over. */
 const PLACE_BACK = 2;
 const WAIT_OVER = 3;
 
@@ -60,25 +59,47 @@ export function enqueue(source: string | Source, said: Fields, done: Done | unde
   return jobs.length < QUEUE_MAX && jobs.push(job) > 0;
 }
 
-export function hearOfTime(what: number): void {
+export function hearOfTime(what?: number): void {
   if (what === PLACE_BACK) places++;
   if (what === WAIT_OVER) held = false;
 }
 
-/** Whether the first job may go now. Going on with what was begun is no upload more. */
-export function mayGo(): boolean {
-  const job = jobs[0];
-  return !!job && !held && (!!job.place || places > 0);
+/** The first job is over. Told later: what the program does then is no part of this, and finds the memory of a request free. */
+function end(error: string | null, told: Fields): void {
+  const job = jobs.shift() as Job;
+  if (job.done) setTimeout(job.done, 1, error, told);
 }
 
 /**
- * The next request of the first job, as `call` wants it: tus 1.0, begun with its first piece. What was begun before is begun
- * again under the same Idempotency-Key: the answer says how far it came. `tick`: called with what a timer says.
+ * What of the first job may go now, or null. Going on with what was begun is no upload more. A source that gives nothing, or
+ * throws, would never end: it is given up. `tick`: called with what a timer says.
  */
-export function uploadIn(fields: Fields, tick: (what: number) => void): string {
-  const job = jobs[0] as Job;
+export function nextPiece(tick: (what?: number) => void): string | null {
+  const job = jobs[0];
+  if (!job || held || !(job.place || places > 0)) return null;
+  const source = job.source as Source;
   const left = job.size - job.offset;
   const length = left < PIECE_BYTES_MAX ? left : PIECE_BYTES_MAX;
+  let piece = '';
+  try {
+    piece = source.read
+      ? source.read(job.offset, length)
+      : (job.source as string).substring(job.offset, job.offset + length);
+  } catch (_error) {
+    // It is the program's own, and told as what it comes to.
+  }
+  if (piece || !left) return piece;
+  end('source_failed', {});
+  setTimeout(tick, 1);
+  return null;
+}
+
+/**
+ * The next request of the first job, but for its piece: tus 1.0, begun with the first. What was begun before is begun again
+ * under the same Idempotency-Key: the answer says how far it came.
+ */
+export function uploadIn(fields: Fields, tick: (what?: number) => void): void {
+  const job = jobs[0] as Job;
   fields['tus-resumable'] = '1.0.0';
   fields['content-type'] = 'application/offset+octet-stream';
   server.method = 'PATCH';
@@ -92,14 +113,10 @@ export function uploadIn(fields: Fields, tick: (what: number) => void): string {
     places--;
     setTimeout(tick, PLACE_MS, PLACE_BACK);
   }
-  const source = job.source as Source;
-  return source.read
-    ? source.read(job.offset, length)
-    : (job.source as string).substring(job.offset, job.offset + length);
 }
 
 /** What an answer means for the first job. True: the server has it, whole. `random`: in [0, 1). */
-export function hearOfJob(random: number, tick: (what: number) => void, answer: Answer): boolean {
+export function hearOfJob(random: number, tick: (what?: number) => void, answer: Answer): boolean {
   const job = jobs[0] as Job;
   const told = answer.told;
   const status = answer.status;
@@ -114,7 +131,7 @@ export function hearOfJob(random: number, tick: (what: number) => void, answer: 
   } else if (
     !told ||
     status > 499 ||
-    '401,403,408,409,423,429,460'.indexOf('' + status) >= 0 ||
+    [401, 403, 408, 409, 423, 429, 460].indexOf(status) >= 0 ||
     answer.code === 'digest_mismatch'
   ) {
     const after = +((told && told['retry-after']) || 0) * 1000;
@@ -126,8 +143,6 @@ export function hearOfJob(random: number, tick: (what: number) => void, answer: 
     setTimeout(tick, after > wait ? after : wait, WAIT_OVER);
     return false;
   }
-  jobs.shift();
-  // Later: what the program does then is no part of this, and finds the memory of this request free.
-  if (job.done) setTimeout(job.done, 1, stored ? null : answer.code || '' + status, told);
+  end(stored ? null : answer.code || '' + status, told as Fields);
   return stored;
 }

@@ -1,6 +1,7 @@
-import { createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Kit, startKit, type TestAccount } from '../testing/server-kit.ts';
+import { SigningDevice } from '../testing/signing-device.ts';
 import { operatorOf } from '../usecases/account/create-account.ts';
 import { enrolDevice } from '../usecases/device/enrol-device.ts';
 import { changeRotationPolicy } from '../usecases/rotation/policy.ts';
@@ -113,6 +114,17 @@ function recoveryProof(
     proof: createHmac('sha256', key).update(words.join('\n')).digest('hex'),
   };
 }
+
+/** D of a key, wrapped under the recovery root that follows from this secret. */
+function wrappedSecret(recoverySecret: string, key: TestKey): string {
+  const root = createHash('sha256').update('fuselink recovery v1').update(Buffer.from(recoverySecret, 'hex')).digest();
+  const wrapping = createHmac('sha256', root).update('fuselink secret wrap v1').digest();
+  const cipher = createCipheriv('id-aes256-wrap', wrapping, Buffer.alloc(8, 0xa6));
+  const secret = createHmac('sha256', Buffer.from(key.text, 'hex')).update('fuselink device v1').digest();
+  return Buffer.concat([cipher.update(secret), cipher.final()]).toString('hex');
+}
+
+const statusBody = JSON.stringify({ phase: 'PROVING', boot: 1, sequence: 1, boot_tag: '0011aabb' });
 
 const alarmsOf = async (id: string) => {
   const story = await kit.call('GET', `/v1/devices/${id}/story`, { auth: `Bearer ${token}` });
@@ -407,6 +419,62 @@ describe('quarantine', () => {
     expect((await kit.call('POST', '/v1/device/recovery', { json })).json.state).toBe('registered');
     expect((await kit.call('POST', '/v1/device/recovery', { json })).json.state).toBe('registered');
     expect((await upload(next)).status).toBe(201);
+  });
+
+  test('a device that signs recovers with a key of its own → hands over D of it, and signs with it from then on', async () => {
+    const device = await enrol();
+    await order(device.id, 'quarantine', { reason: 'lost van' });
+    const next = newKey();
+    const json = recoveryProof(device, next, { generation: 2, base: device.key.fingerprint });
+    const signing = new SigningDevice(kit, { id: device.id, key: next.text });
+    const report = async () => {
+      const said = {
+        method: 'POST',
+        target: '/v1/device/status',
+        body: statusBody,
+        headers: { 'content-type': 'application/json' },
+      };
+      const first = await signing.call(said);
+      return first.json.code === 'nonce_missing' ? await signing.call(said) : first;
+    };
+    // By its digest alone nobody can check a signature: it is told what to do, and it works once it has done that.
+    expect((await kit.call('POST', '/v1/device/recovery', { json })).json.state).toBe('registered');
+    const unseen = await report();
+    expect(unseen.json).toMatchObject({ status: 401, code: 'signature_key_unseen' });
+    expect(unseen.json.detail).toContain('wrapped_secret');
+    const recover = (wrapped: string) =>
+      kit.call('POST', '/v1/device/recovery', { json: { ...json, wrapped_secret: wrapped } });
+    for (const wrong of ['00'.repeat(40), wrappedSecret(device.key.text, next), 'nonsense']) {
+      const refused = await recover(wrong);
+      expect(refused.json).toMatchObject({ status: 400, code: 'invalid_field', errors: [{ field: 'wrapped_secret' }] });
+    }
+    expect((await report()).json.code).toBe('signature_key_unseen');
+    const wrapped = wrappedSecret(device.recoverySecret, next);
+    expect((await recover(wrapped)).json.state).toBe('registered');
+    expect((await report()).status).toBe(200);
+    expect(await rotationOf(device.id)).toMatchObject({ state: 'PROVEN' });
+    // A repeat changes nothing, and an old answer that comes again does not either.
+    expect((await recover(wrapped)).status).toBe(200);
+    expect((await report()).status).toBe(200);
+  });
+
+  test('a device that signs recovers, D with its first proof → signs at once', async () => {
+    const device = await enrol();
+    await order(device.id, 'quarantine', { reason: 'lost van' });
+    const next = newKey();
+    const json = {
+      ...recoveryProof(device, next, { generation: 2, base: device.key.fingerprint }),
+      wrapped_secret: wrappedSecret(device.recoverySecret, next),
+    };
+    // Without the proof, what is handed over is worth nothing.
+    expect((await kit.call('POST', '/v1/device/recovery', { json: { ...json, proof: '00'.repeat(32) } })).status).toBe(
+      403,
+    );
+    expect((await kit.call('POST', '/v1/device/recovery', { json })).json.state).toBe('registered');
+    const signing = new SigningDevice(kit, { id: device.id, key: next.text });
+    await signing.call({ method: 'GET', target: '/v1/device' });
+    expect((await signing.call({ body: 'reading', headers: { 'x-filename': 'r.txt' } })).status).toBe(201);
+    expect(await rotationOf(device.id)).toMatchObject({ state: 'PROVEN' });
   });
 
   test('quarantined: released → the key is trusted again', async () => {

@@ -185,6 +185,31 @@ describe('the module in a realm with what Espruino has', () => {
     expect((await device.send('y'))?.error).toBeNull();
   });
 
+  test.each([
+    ['throws', 'source.read = () => { throw new Error("the card is out"); };'],
+    ['is shorter than it said', 'source.read = (offset) => (offset < 500 ? "x".repeat(500) : "");'],
+    ['gives nothing', 'source.read = () => undefined;'],
+  ])('a source that %s → given up and told, without asking on and on, and the next one goes', async (_what, own) => {
+    const device = await newDevice();
+    await device.send('first');
+    const before = device.realm.requests;
+    const source: { size: number; read: unknown } = { size: 1234, read: null };
+    new Function('source', own)(source);
+    expect((await device.send(source))?.error).toBe('source_failed');
+    expect(device.realm.requests - before).toBeLessThan(4);
+    expect((await device.send('next'))?.error).toBeNull();
+    expect(device.realm.faults).toEqual([]);
+  });
+
+  test('what the program does when it is told throws → it is the program’s own, and the next one goes', async () => {
+    const device = await newDevice();
+    device.realm.client?.send('first', {}, () => {
+      throw new Error('the program');
+    });
+    expect((await device.send('next'))?.error).toBeNull();
+    expect(device.realm.faults.map((fault) => (fault as Error).message)).toEqual(['the program']);
+  });
+
   test('over the limit → waits and arrives', async () => {
     const { settings } = server.deps;
     const before = settings.uploadsPerWindow;

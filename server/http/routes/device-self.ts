@@ -150,9 +150,17 @@ export const postDeviceRecovery: RouteDef = {
     operationId: 'recoverDevice',
     summary: 'Registers a staged key on the word of the recovery secret alone',
     description:
-      'proof = HMAC-SHA-256(SHA-256("fuselink recovery v1" ‖ secret), "fuselink recovery proof v1", device_id, generation, base, fingerprint, sha256, joined by line feeds), in hex.',
+      'proof = HMAC-SHA-256(SHA-256("fuselink recovery v1" ‖ secret), "fuselink recovery proof v1", device_id, generation, base, fingerprint, sha256, joined by line feeds), in hex. A device that signs its requests adds wrapped_secret: the device secret of the staged key, wrapped by AES key wrap (RFC 3394) under HMAC-SHA-256(SHA-256("fuselink recovery v1" ‖ secret), "fuselink secret wrap v1").',
     requestBody: jsonRequest(
-      { device_id: text, generation: whole, base: fingerprint, sha256: digest, fingerprint, proof: digest },
+      {
+        device_id: text,
+        generation: whole,
+        base: fingerprint,
+        sha256: digest,
+        fingerprint,
+        proof: digest,
+        wrapped_secret: { type: 'string', pattern: '^[0-9a-f]{80}$' },
+      },
       ['device_id', 'generation', 'base', 'sha256', 'fingerprint', 'proof'],
     ),
     responses: { '200': jsonResponse('The key is pending', 'Registration') },
@@ -167,6 +175,7 @@ export const postDeviceRecovery: RouteDef = {
       sha256: required,
       fingerprint: required,
       proof: required,
+      wrapped_secret: { type: 'string' },
     });
     const answer = await recoverDevice(
       deps,
@@ -177,6 +186,7 @@ export const postDeviceRecovery: RouteDef = {
         sha256: String(body['sha256']),
         fingerprint: String(body['fingerprint']),
         proof: String(body['proof']),
+        wrappedSecret: body['wrapped_secret'] === undefined ? undefined : String(body['wrapped_secret']),
       },
       from,
     );

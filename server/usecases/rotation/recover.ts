@@ -8,10 +8,13 @@ import {
 } from '#sdk/protocol';
 import { fromHex, utf8 } from '../../domain/base64url.ts';
 import type { DeviceId } from '../../domain/ids.ts';
+import type { DeviceKeyState } from '../../domain/rotation/index.ts';
+import type { Write } from '../../ports/metadata-store.ts';
 import type { RotationRecordRow } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
+import { sealSecret, unwrapSecret } from '../device/device-secret.ts';
 import { FuselinkError } from '../error.ts';
-import { decideRotation } from './decide.ts';
+import { decideRotation, type NewDeviceKey } from './decide.ts';
 import { gateOf } from './gate.ts';
 import { tellingFor, toldOf } from './hear.ts';
 import { loadRotation } from './record.ts';
@@ -37,7 +40,8 @@ export function sealRecovery(deps: Pick<Deps, 'crypto' | 'keyring'>, id: DeviceI
 
 /**
  * Registers a staged key on the word of the recovery secret alone: for a device whose keys are quarantined, revoked or
- * unknown here. Throws `recovery_refused` for a proof that does not hold (whether there is such a device is not told).
+ * unknown here. A device that signs hands over D of that key as well: under a key that the server knows by its digest alone
+ * nobody could check a signature. Throws `recovery_refused` for a proof that does not hold (whether there is such a device is not told).
  */
 export async function recoverDevice(deps: Deps, proof: RecoveryProof, from: string): Promise<RegistrationAnswer> {
   checkStaged(proof);
@@ -49,10 +53,11 @@ export async function recoverDevice(deps: Deps, proof: RecoveryProof, from: stri
       'Expected a proof made with this device’s recovery secret, got another.',
     );
   }
+  const sealedDeviceSecret = handedSecret(deps, record, proof);
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const loaded = await loadRotation(deps, { id: record.device_id, accountId: record.account_id });
     const gate = await gateOf(deps, loaded.record);
-    const newKey = keyOfStaged(proof);
+    const newKey = { ...keyOfStaged(proof), sealedDeviceSecret };
     const known = await knownState(deps, record.device_id, newKey);
     const { generation, base, fingerprint } = proof;
     const decision = await decideRotation(
@@ -72,6 +77,7 @@ export async function recoverDevice(deps: Deps, proof: RecoveryProof, from: stri
       },
       ...gate.writes,
       ...decision.writes,
+      ...(await secretWrites(deps, newKey, known)),
     ]);
     if (outcome.ok) return await answered(deps, decision.record, proof, decision.outcome.reply);
     if (outcome.reason === 'window-full') {
@@ -108,9 +114,36 @@ async function answered(
   }
 }
 
-function isProven(deps: Deps, record: RotationRecordRow, proof: RecoveryProof): boolean {
+/** R = SHA-256(RECOVERY_LABEL ‖ recovery secret), or null where there is none. */
+function rootOf(deps: Deps, record: RotationRecordRow): Uint8Array | null {
   const { sealed_recovery: sealed } = record;
-  const key = sealed === null ? null : deps.keyring.open(PURPOSE, record.device_id, sealed);
+  return sealed === null ? null : deps.keyring.open(PURPOSE, record.device_id, sealed);
+}
+
+/** D of the staged key, sealed, as it came with the proof; null where none came. Throws `invalid_field` for what is none. */
+function handedSecret(deps: Deps, record: RotationRecordRow, { wrappedSecret }: RecoveryProof): Uint8Array | null {
+  if (wrappedSecret === undefined) return null;
+  const root = rootOf(deps, record);
+  const bytes = /^[0-9a-f]{80}$/.test(wrappedSecret) ? fromHex(wrappedSecret) : null;
+  const secret = root === null || bytes === null ? null : unwrapSecret(deps, root, bytes);
+  if (secret !== null) return sealSecret(deps, record.device_id, secret);
+  const detail = 'expected the device secret of the staged key wrapped under the recovery secret, got something else';
+  throw new FuselinkError('invalid_field', `wrapped_secret: ${detail}.`, {
+    errors: [{ field: 'wrapped_secret', detail }],
+  });
+}
+
+/** A key that is on record by its digest alone, and whose device now says how it will sign: that is kept with it. */
+async function secretWrites(deps: Deps, key: NewDeviceKey, known: DeviceKeyState | null): Promise<Write[]> {
+  if (known === null || known === 'revoked' || key.sealedDeviceSecret === null) return [];
+  const row = await deps.store.get('api_keys', { hash: key.hash });
+  if (row === null || row.sealed_device_secret !== null) return [];
+  const next = { ...row, sealed_device_secret: key.sealedDeviceSecret, version: row.version + 1 };
+  return [{ kind: 'update', table: 'api_keys', row: next, expectVersion: row.version }];
+}
+
+function isProven(deps: Deps, record: RotationRecordRow, proof: RecoveryProof): boolean {
+  const key = rootOf(deps, record);
   const said = fromHex(proof.proof);
   if (key === null || said === null) return false;
   const words = [RECOVERY_PROOF_LABEL, proof.deviceId, proof.generation, proof.base, proof.fingerprint, proof.sha256];

@@ -20,7 +20,10 @@ export interface StagedKey {
   sha256: string;
   /** 16 hex characters. */
   fingerprint: string;
-  /** D of the staged key, wrapped under D of the present one (80 hex characters): of a key that will sign and never travel. */
+  /**
+   * D of the staged key, wrapped under D of the present one, or under the recovery root where that vouches (80 hex
+   * characters): of a key that will sign and never travel.
+   */
   wrappedSecret?: string | undefined;
 }
 

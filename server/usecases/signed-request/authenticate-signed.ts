@@ -41,7 +41,7 @@ export async function proveSignature(deps: Deps, said: SignatureOutcome): Promis
   if (secret === null) {
     throw new FuselinkError(
       'signature_key_unseen',
-      'Expected a key that was minted here or has been sent once in plain form, got one that is known by its digest alone.',
+      'Expected a key that was minted here, was sent once in plain form, or whose device secret came with its registration; got one that is known by its digest alone. Ask for an offer, or recover with `wrapped_secret` (sdk/SIGNED.md §1).',
     );
   }
   const signingKey = deps.crypto.hmacSha256(secret, utf8(SIGNING_LABEL));
