@@ -6,16 +6,18 @@ import {
   credentialSubject,
   cutFiles,
   cutFlash,
+  cutStorage,
   FILE_VARIANTS,
   FLASH_VARIANTS,
   fileNvs,
+  fileNvsMeaning,
   flashNvs,
   type Nvs,
   type Sha256,
   SLOT_NAMES,
+  spoolSubject,
   steadyPower,
 } from '#sdk/core';
-import { spoolSubject } from './spool-subject.ts';
 
 const sha256: Sha256 = (bytes) => new Uint8Array(createHash('sha256').update(bytes).digest());
 
@@ -49,26 +51,33 @@ function onFlash(open: (flash: CutFlash) => Nvs, pages = PAGES, pageBytes = PAGE
   return credentialSubject({ medium, variants: FLASH_VARIANTS, openStore: open, sha256, updates: UPDATES });
 }
 
-function onFiles(open: (files: CutFiles) => Nvs, unitBytes: number): CutSubject {
+function onFiles(open: (files: CutFiles) => Nvs, unitBytes: number, meaning?: (files: CutFiles) => string): CutSubject {
   const medium = cutFiles(steadyPower(), unitBytes);
-  return credentialSubject({ medium, variants: FILE_VARIANTS.length, openStore: open, sha256, updates: UPDATES });
+  const base = { medium, variants: FILE_VARIANTS.length, openStore: open, sha256, updates: UPDATES };
+  return credentialSubject(meaning === undefined ? base : { ...base, meaning });
 }
 
-/** The product's own stores and spool. `deep`: also every pair at every word of the file store, for minutes. */
+/** The product's own stores and spool. `deep`: also every pair and triple at every word of the file store, for minutes. */
 export function ownTrials(deep: boolean): Trial[] {
   const flash = onFlash((pages) => flashNvs(pages, 'fuselink', SLOT_NAMES));
-  const files = (unitBytes: number) => onFiles((folder) => fileNvs(folder, 'nvs'), unitBytes);
+  const files = (unitBytes: number) =>
+    onFiles(
+      (folder) => fileNvs(folder, 'nvs'),
+      unitBytes,
+      (folder) => folder.meaning(fileNvsMeaning),
+    );
+  const spool = (unitBytes: number) => spoolSubject(cutStorage, unitBytes);
   return [
     { name: 'two pages of flash: every cut, pair and triple, mid-erase and torn words', subject: flash, depth: 3 },
     {
-      name: 'append-only file: every cut at every word, torn and out of order',
+      name: `append-only file: every cut${deep ? ', pair and triple' : ''} at every word, torn and out of order`,
       subject: files(4),
-      depth: deep ? 2 : 1,
+      depth: deep ? 3 : 1,
     },
     { name: 'append-only file: every pair, at every 16 bytes', subject: files(16), depth: 2 },
     { name: 'append-only file: every triple, at every 64 bytes', subject: files(64), depth: 3 },
-    { name: 'spool: every cut at every 16 bytes', subject: spoolSubject(16), depth: 1 },
-    ...(deep ? [{ name: 'spool: every pair, at every 64 bytes', subject: spoolSubject(64), depth: 2 }] : []),
+    { name: 'spool: every cut at every 16 bytes', subject: spool(16), depth: 1 },
+    ...(deep ? [{ name: 'spool: every pair, at every 64 bytes', subject: spool(64), depth: 2 }] : []),
   ];
 }
 

@@ -6,6 +6,7 @@ export { LANES_MAX, recoverSpool, segmentName } from './recover.ts';
 export { PENDING_BYTES_MAX } from './room.ts';
 export * from './scan.ts';
 export * from './snapshot.ts';
+export * from './spool-subject.ts';
 export * from './step.ts';
 export * from './types.ts';
 export * from './wear.ts';

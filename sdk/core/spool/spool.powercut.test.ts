@@ -3,7 +3,7 @@ import type { CutFiles } from '../credentials/index.ts';
 import { exploreCuts } from '../credentials/index.ts';
 import type { SpoolStorage } from './index.ts';
 import { cutStorage } from './index.ts';
-import { spoolSubject } from './powercut.contract.ts';
+import { spoolSubject } from './spool-subject.ts';
 
 test.each([
   { unitBytes: 32, depth: 1 },
