@@ -95,6 +95,12 @@ describe('fuselink watch', () => {
       filename: 'a.csv',
       url: expect.stringContaining('/get/'),
     });
+    // A power cut tore the last line: the next one begins on its own.
+    await truncate(links, (await stat(links)).size - 20);
+    await put('b.csv');
+    await cli(['watch', inbox, '--once', '--links', links]);
+    const [, second = ''] = (await readFile(links, 'utf8')).split('\n');
+    expect(JSON.parse(second)).toMatchObject({ filename: 'b.csv' });
   });
 
   test('watch: journal torn in its last line → what that line said is sent again, the rest is not', async () => {
@@ -173,9 +179,51 @@ describe('fuselink record', () => {
     const ran = await cli(['record', '--format', 'csv', '--header', 'x,y', '--no-gzip'], { stdin: '1,2\n' });
     expect(ran.code).toBe(0);
     expect(relay.content(relay.finished()[0] as (typeof relay.held)[0]).toString()).toBe('x,y\n1,2\n');
-    for (const args of [['--count', 'x'], ['--format', 'xml'], ['word'], ['--lane', '-1']]) {
-      expect((await cli(['record', ...args])).code).toBe(2);
+    const wrong = [
+      '--count x',
+      '--format xml',
+      'word',
+      '--lane -1',
+      '--lane 8',
+      '--cap 1',
+      '--cap x',
+      '--cap 10000000G',
+    ];
+    for (const args of [...wrong, '--when-full sometimes', '--sync often', '--daily-cap -1', '--merge 0']) {
+      const ran = await cli(['record', ...args.split(' ')]);
+      expect([args, ran.code]).toEqual([args, 2]);
     }
+  });
+
+  const away = { FUSELINK_URL: 'http://127.0.0.1:1' };
+  const large = Array.from({ length: 60 }, (_, n) => `{"n":${n},"pad":"${'x'.repeat(100_000)}"}`).join('\n');
+  test.each([
+    ['its oldest makes room', ['--cap', '4200K'], /readings were not kept: evicted/, 'the newest'],
+    ['a lane of its own', ['--lane', '3', '--cap', '4200K', '--when-full', 'never-drop'], /lane_full/, 'the oldest'],
+    ['so many bytes a day', ['--daily-cap', '1M', '--sync', 'every'], /not kept: wear/, 'the oldest'],
+  ])(
+    'record: more than the disk may hold, %s → told and counted, the rest is sent later',
+    async (_what, args, reason, rest) => {
+      const ran = await cli(['record', ...args, '--wait', '1'], { stdin: large, env: away });
+      expect(ran.code).toBe(5);
+      expect(ran.err).toMatch(reason);
+      expect((await cli(['record', ...args])).code).toBe(0);
+      const kept = lines().map((line) => (JSON.parse(line) as { n: number }).n);
+      expect(kept.length).toBeGreaterThan(5);
+      expect(kept.length).toBeLessThan(60);
+      expect(kept.at(-1) === 59).toBe(rest === 'the newest');
+    },
+  );
+
+  test('record: --merge, --manifest, --no-gzip → files of that size, the manifest as first line of each', async () => {
+    const given = Array.from({ length: 100 }, (_, n) => `{"n":${n}}`);
+    const args = ['record', '--merge', '500', '--manifest', '--no-gzip', '--device', 'pump'];
+    await cli([...args, '--wait', '1'], { stdin: given.join('\n'), env: away });
+    expect((await cli(args)).code).toBe(0);
+    const files = relay.finished().map((held) => relay.content(held).toString().trim().split('\n'));
+    expect(files.length).toBeGreaterThan(1);
+    expect(files.flatMap(([, ...rest]) => rest)).toEqual(given);
+    for (const [first] of files) expect(JSON.parse(first as string)).toMatchObject({ fuselink: { device: 'pump' } });
   });
 });
 

@@ -14,6 +14,8 @@ import { plain } from '../terminal.ts';
 
 /** Lines on their way to the disk at once: enough to share its syncs, few enough to hold in memory. */
 const IN_FLIGHT_MAX = 256;
+/** Their bytes, within what a lane takes before it refuses: who reads a pipe can wait instead. */
+const IN_FLIGHT_BYTES_MAX = 524_288;
 const TIDY_LINES = 256;
 
 interface Tally {
@@ -33,18 +35,19 @@ async function recordLines(
   let failure: Error | null = null;
   terminal.signal.addEventListener('abort', stop, { once: true });
   let seen = 0;
-  let inFlight = 0;
+  const inFlight = { lines: 0, bytes: 0 };
   // One who waits, woken by the next that is done: a race over hundreds would leave a reaction at each of them, a line.
   let wake = () => {};
-  const inFlightUpTo = async (count: number) => {
-    while (inFlight > count) {
+  const until = async (hasRoom: () => boolean) => {
+    while (!hasRoom()) {
       await new Promise<void>((resolve) => {
         wake = resolve;
       });
     }
   };
-  const done = () => {
-    inFlight -= 1;
+  const done = (bytes: number) => {
+    inFlight.lines -= 1;
+    inFlight.bytes -= bytes;
     wake();
   };
   const failed = (error: Error) => {
@@ -55,21 +58,26 @@ async function recordLines(
       failure ??= error;
       stop();
     }
-    done();
   };
   for await (const line of lines) {
     if (line === '') continue;
     if (++seen % TIDY_LINES === 0) terminal.tidy?.();
-    inFlight += 1;
-    record(line).then(({ kept }) => {
-      tally[kept ? 'kept' : 'refused'] += 1;
-      done();
-    }, failed);
-    if (inFlight >= IN_FLIGHT_MAX) await inFlightUpTo(IN_FLIGHT_MAX - 1);
+    const bytes = Buffer.byteLength(line);
+    await until(
+      () => inFlight.lines === 0 || (inFlight.lines < IN_FLIGHT_MAX && inFlight.bytes + bytes <= IN_FLIGHT_BYTES_MAX),
+    );
+    if (failure !== null) break;
+    inFlight.lines += 1;
+    inFlight.bytes += bytes;
+    void record(line)
+      .then(({ kept }) => {
+        tally[kept ? 'kept' : 'refused'] += 1;
+      }, failed)
+      .then(() => done(bytes));
     if (terminal.signal.aborted || failure !== null) break;
   }
   terminal.signal.removeEventListener('abort', stop);
-  await inFlightUpTo(0);
+  await until(() => inFlight.lines === 0);
   if (failure !== null) throw failure;
   return tally;
 }

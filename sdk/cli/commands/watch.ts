@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { watch as watchFolder } from 'node:fs';
-import { appendFile, lstat, open, readdir, realpath, rename, unlink } from 'node:fs/promises';
+import { lstat, open, readdir, realpath, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FuselinkClient, SendOptions, SendResult } from '#sdk/node';
 import { createClient, defaultStateFolder, FuselinkError } from '#sdk/node';
@@ -205,6 +205,19 @@ function waitForChange(folder: string, ms: number, signal: AbortSignal): Promise
   });
 }
 
+/** After a line that a power cut tore, the next one must begin on its own. Makes the file (0600) where there is none. */
+async function endTornLine(path: string): Promise<void> {
+  const handle = await open(path, 'a+', 0o600);
+  try {
+    const { size } = await handle.stat();
+    const last = Buffer.alloc(1);
+    if (size > 0) await handle.read(last, 0, 1, size - 1);
+    if (size > 0 && last[0] !== 10) await handle.appendFile('\n');
+  } finally {
+    await handle.close();
+  }
+}
+
 async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
   const given = settingsOf(parsed, terminal);
   const settings: Settings = { ...given, send: { ...given.send, seal: await sealOptions(parsed, terminal) } };
@@ -212,7 +225,7 @@ async function run(parsed: Parsed, terminal: Terminal): Promise<ExitCode> {
     throw new UsageError(error.message);
   });
   const url = serverUrl(parsed, terminal);
-  if (settings.links !== null) await appendFile(settings.links, '', { mode: 0o600 });
+  if (settings.links !== null) await endTornLine(settings.links);
   const name = createHash('sha256').update(`${url}\n${folder}`).digest('hex').slice(0, 40);
   const journal = await openWatchJournal(join(defaultStateFolder(terminal.env), 'watch', `${name}.ndjson`));
   const client = createClient({
