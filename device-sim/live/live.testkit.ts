@@ -15,11 +15,11 @@ const SWEEP_EVERY_MS = 100;
 /** The server's clock runs so much faster than time: its ticks and soaks are what a short run would wait for. */
 const HURRY = 20;
 
-function hurried(clock: Clock): Clock {
+function hurried(clock: Clock, times: number): Clock {
   const [now, monotonic] = [clock.nowMs(), clock.monotonicMs()];
   return {
-    nowMs: () => Math.floor(now + (clock.nowMs() - now) * HURRY),
-    monotonicMs: () => monotonic + (clock.monotonicMs() - monotonic) * HURRY,
+    nowMs: () => Math.floor(now + (clock.nowMs() - now) * times),
+    monotonicMs: () => monotonic + (clock.monotonicMs() - monotonic) * times,
   };
 }
 
@@ -31,15 +31,15 @@ export interface LiveServer {
   close(): Promise<void>;
 }
 
-/** A real server in this process on `metadata`, whose account lets API keys manage, and which sweeps often. */
-export async function startLiveServer(env: Record<string, string> = {}): Promise<LiveServer> {
+/** A real server in this process whose account lets API keys manage, and which sweeps often. `hurry` 1: its clock is right. */
+export async function startLiveServer(env: Record<string, string> = {}, hurry = HURRY): Promise<LiveServer> {
   const server = await startTestServer(env);
   const { deps, accountKey } = server;
   const account = await deps.store.get('accounts', { id: server.operator.accountId });
   if (account === null) throw new Error('expected the account of the test server, found none');
   const row = { ...account, settings: { ...account.settings, keys_may_manage: true }, version: account.version + 1 };
   await deps.store.commit([{ kind: 'update', table: 'accounts', row, expectVersion: account.version }]);
-  deps.clock = hurried(deps.clock);
+  deps.clock = hurried(deps.clock, hurry);
   const folder = await temporaryFolder();
   const keyFile = join(folder.path, 'key');
   await writeFile(keyFile, `${accountKey}\n`);

@@ -8,7 +8,7 @@ export type Lie =
   | 'loses-uploads'
   /** Some uploads are taken, and answered with the digest of something else. */
   | 'wrong-digest'
-  /** Devices in the middle of a rotation are told at once that it is settled, whatever the server thinks. */
+  /** Devices that have proven their new key are told at once that it is settled, whatever the server thinks. */
   | 'settles-falsely'
   /** Some uploads are stored a second time. */
   | 'stores-twice'
@@ -28,18 +28,20 @@ export async function startLyingProxy(
 ): Promise<{ url: string; close(): Promise<void> }> {
   let uploads = 0;
   let answers = 0;
+  const staged = new Map<string, number>();
   const server = createServer(async (incoming, outgoing) => {
     const body = await wholeOf(incoming);
     const isUpload = incoming.method === 'POST' && incoming.url === '/v1/upload';
     const nth = isUpload ? ++uploads : 0;
     if (lie === 'loses-uploads' && isUpload && nth % EVERY === 0) return answerTaken(outgoing, body);
+    const proven = provenOf(staged, incoming, body);
     const answer = await forward(target, incoming, body);
     if (lie === 'stores-twice' && isUpload && nth % EVERY === 0) {
       const again = { ...incoming.headers, 'idempotency-key': `${nth}-${'again'.repeat(5)}` };
       await forward(target, { method: incoming.method, url: incoming.url, headers: again }, body);
     }
     if (lie === 'no-limit' && isUpload && answer.status === 429) return answerTaken(outgoing, body);
-    change(lie, answer, { isUpload, nth, count: ++answers, key: incoming.headers.authorization });
+    change(lie, answer, { isUpload, nth, count: ++answers, key: incoming.headers.authorization, proven });
     outgoing.writeHead(answer.status, { ...answer.headers, 'content-length': answer.body.length });
     outgoing.end(answer.body);
   });
@@ -55,6 +57,16 @@ export async function startLyingProxy(
   };
 }
 
+/** The generation of the new key of a device that says it has proven it; null for any other. `staged` remembers registrations. */
+function provenOf(staged: Map<string, number>, incoming: IncomingMessage, body: Buffer): number | null {
+  const said = String(incoming.headers['fuselink-device'] ?? '');
+  const boot = /tag=(\w+)/.exec(said)?.[1] ?? '';
+  if (incoming.url === '/v1/device/rotation') {
+    staged.set(boot, Number((JSON.parse(body.toString()) as { generation: number }).generation));
+  }
+  return said.includes('phase=PROVEN') ? (staged.get(boot) ?? null) : null;
+}
+
 interface Passed {
   status: number;
   headers: Record<string, string | string[] | undefined>;
@@ -64,13 +76,10 @@ interface Passed {
 function change(
   lie: Lie | 'none',
   answer: Passed,
-  of: { isUpload: boolean; nth: number; count: number; key: string | undefined },
+  of: { isUpload: boolean; nth: number; count: number; key: string | undefined; proven: number | null },
 ): void {
   const told = answer.headers['fuselink-rotation'];
-  if (lie === 'settles-falsely' && typeof told === 'string') {
-    const generation = /gen=(\d+)/.exec(told)?.[1];
-    if (generation !== undefined) answer.headers['fuselink-rotation'] = `settled;gen=${generation}`;
-  }
+  if (lie === 'settles-falsely' && of.proven !== null) answer.headers['fuselink-rotation'] = `settled;gen=${of.proven}`;
   if (lie === 'generation-falls' && typeof told === 'string' && of.count % 3 === 0) {
     answer.headers['fuselink-rotation'] = told.replace(/wanted;gen=(\d+)/, (_, gen) => `wanted;gen=${Number(gen) - 1}`);
   }

@@ -38,9 +38,13 @@ export class Management {
   }
 
   /** Throws NotServed where the server does not answer, or does not let this account manage devices. */
-  static async open(wire: Wire, credentials: Credentials): Promise<Management> {
+  static async open(
+    wire: Wire,
+    credentials: Credentials,
+    how: { totpTries: number } = { totpTries: 2 },
+  ): Promise<Management> {
     const management = new Management(wire, credentials);
-    if (credentials.signIn !== null) await management.#signIn();
+    if (credentials.signIn !== null) await management.#signIn(how.totpTries);
     // Asked once: whoever waits for a server to come up has its own way to do so.
     const headers = { authorization: `Bearer ${management.#token}` };
     const who = await wire.ask({ method: 'GET', path: '/v1/auth/session', headers, body: null });
@@ -97,7 +101,7 @@ export class Management {
     await this.#renewing;
   }
 
-  async #signIn(): Promise<void> {
+  async #signIn(tries = 2): Promise<void> {
     const { key, signIn } = this.#credentials;
     if (signIn === null) return;
     const totp = totpOf(signIn.totp);
@@ -106,7 +110,7 @@ export class Management {
     const path = '/v1/auth/login';
     const headers = { 'content-type': 'application/json' };
     let answer = await this.#wire.ask({ method: 'POST', path, headers, body: body() });
-    if (answer?.status === 401) {
+    for (let left = tries - 1; left > 0 && answer?.status === 401; left--) {
       // A code works once: somebody else (another job of the same account) may have used this one.
       await delay(TOTP_STEP_MS - (Date.now() % TOTP_STEP_MS) + 500);
       answer = await this.#wire.ask({ method: 'POST', path, headers, body: body() });

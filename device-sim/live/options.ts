@@ -100,6 +100,8 @@ export function faultsOf(scenario: string, asked: readonly FaultName[] | undefin
 }
 
 const SECONDS_MIN: Readonly<Record<string, number>> = {
+  // An operator on a real connection must be able to roll back what is proven.
+  soak_seconds: 5,
   silence_seconds: 90,
   wave_seconds_max: 60,
   stragglers_seconds_max: 60,

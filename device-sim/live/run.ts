@@ -117,6 +117,8 @@ export async function runLive(options: LiveOptions, hooks: LiveHooks): Promise<{
         enough: over,
       });
     }
+    // While its devices still run: a scenario may ask where they stand.
+    if (!over() && operator !== null) missed = options.scenario.expects(world, operator);
     world.finish();
     if (!over()) {
       go('last questions');
@@ -128,7 +130,6 @@ export async function runLive(options: LiveOptions, hooks: LiveHooks): Promise<{
         readBack: { share: options.readBack, most: READ_BACK_MAX },
       };
       readBack = (await lastQuestions(world, how)).readBack;
-      missed = operator === null ? null : options.scenario.expects(world, operator);
     }
   } finally {
     world?.finish();
