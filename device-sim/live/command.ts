@@ -98,7 +98,7 @@ export function addLiveVerb(program: Command, output: Output, exit: (code: numbe
     .option('--management-key-file <file>', 'file with an API key of the account (or FUSELINK_MANAGEMENT_KEY)')
     .option('--email <address>', 'signs in with that key and an authenticator, where keys alone may not manage')
     .option('--totp-file <file>', 'file with the otpauth URI or secret of that authenticator (or FUSELINK_TOTP)')
-    .option('--ca <file>', 'PEM certificates to trust instead of the system’s (or FUSELINK_CA)')
+    .option('--ca <file>', 'PEM certificates to trust beside those of Node (or FUSELINK_CA)')
     .addOption(
       new Option('--scenario <name>', 'the story')
         .choices(SCENARIOS.map(({ name }) => name))
@@ -186,6 +186,7 @@ async function run(given: Given, output: Output): Promise<number> {
     if (given.junit !== undefined) await writeFile(given.junit, junitXml(result));
     if (given.report !== undefined) await writeFile(given.report, page());
     output.out(given.json ? `${JSON.stringify({ event: 'result', ...result })}\n` : resultText(result));
+    for (const left of result.removed.left) output.err(`left behind: ${left}\n`);
     return exitOf(result);
   } finally {
     show.end();
@@ -197,7 +198,9 @@ async function run(given: Given, output: Output): Promise<number> {
 function exitOf(result: LiveResult): number {
   const broken = result.missed !== null || result.findings.some((one) => one.broken.length > 0);
   if (broken) return 1;
-  return result.interrupted ? INTERRUPTED : 0;
+  if (result.interrupted) return INTERRUPTED;
+  // A run that could not tidy up after itself did not end well: the server stopped serving it.
+  return result.removed.left.length > 0 ? NOT_SERVED : 0;
 }
 
 async function tidy(given: Given, output: Output): Promise<number> {

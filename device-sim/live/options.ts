@@ -73,6 +73,9 @@ export function checkDuration(scenario: Scenario, seconds: number): void {
   throw new RangeError(`--duration: ${scenario.name} is expected to take ${expected}, got ${seconds}s (${why})`);
 }
 
+/** The scenarios whose pace against a server is known: those that can be sped up, and those that cannot be run at all. */
+export const PACED = [...Object.keys(PACES), ...Object.keys(IMPOSSIBLE)];
+
 function ownSeconds(scenario: Scenario): number {
   return daysOf(scenario) * (DAY_MS / 1000);
 }

@@ -100,7 +100,7 @@ export async function runLive(options: LiveOptions, hooks: LiveHooks): Promise<{
       go('running');
       world.clock.begin();
       operator = new Operator(world);
-      const probe = probing(world, { management, wire, marks, number: options.devices });
+      const probe = probing(world, { management, wire, marks, number: options.devices }).catch(world.fail.bind(world));
       for (const member of members) if (member !== undefined) world.powerUp(member.device.traits.number);
       options.scenario.begin(world, operator);
       storm(world);
@@ -178,7 +178,6 @@ async function tidyUp(management: Management, marks: RunMarks, world: LiveWorld 
       await management.order('DELETE', `/v1/transfers/${id}`, null);
     });
     const removed = await removeRuns(management, (run) => run === marks.id);
-    if (unread.length > BURN_MAX) removed.left.push(`${unread.length - BURN_MAX} uploads, which expire by themselves`);
     await management.close();
     return removed;
   } catch (error) {

@@ -29,6 +29,8 @@ export class UploadLedger {
   readonly #kept = new Map<string, Kept>();
   /** Digests that left each device. */
   readonly #sent = new Map<number, Set<string>>();
+  /** An upload by its device and digest. */
+  readonly #byDigest = new Map<string, string>();
 
   constructor(checks: LiveChecks) {
     this.#checks = checks;
@@ -54,6 +56,7 @@ export class UploadLedger {
       this.#checks.broken('answered-digest', device, what);
     } else this.#checks.checked('answered-digest');
     const path = /\/get\/[\w-]+$/.exec(String(url))?.[0] ?? '';
+    this.#byDigest.set(`${device} ${sha256}`, String(id));
     this.#kept.set(String(id), { device, sha256, size: body.byteLength, path });
   }
 
@@ -90,8 +93,8 @@ export class UploadLedger {
 
   #unannounced(id: string, item: Item, device: number): void {
     const sha256 = String(item['sha256']);
-    const twin = [...this.#kept].find(([, kept]) => kept.device === device && kept.sha256 === sha256);
-    if (twin !== undefined) this.#checks.broken('kept-once', device, `${id} holds the same as ${twin[0]}`);
+    const twin = this.#byDigest.get(`${device} ${sha256}`);
+    if (twin !== undefined) this.#checks.broken('kept-once', device, `${id} holds the same as ${twin}`);
     else if (item['state'] !== 'uploading' && this.#sent.get(device)?.has(sha256) !== true) {
       this.#checks.broken('kept-once', device, `${id} holds what no device has sent`);
     }

@@ -1,5 +1,6 @@
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { rootCertificates } from 'node:tls';
 import type { RelayAnswer, RelayRequest } from '#server';
 import { type Meter, verbOf } from './meter.ts';
 
@@ -20,7 +21,7 @@ export interface Sending {
 export interface WireOptions {
   /** Where the server is; a path in it stands before every other. */
   url: URL;
-  /** PEM certificates to trust instead of the system's. */
+  /** PEM certificates to trust beside those that Node brings. */
   ca?: string;
   /** Open connections at most; further requests wait for one. */
   connectionsMax: number;
@@ -46,7 +47,10 @@ export class Wire {
     this.#options = options;
     const { url, ca, connectionsMax } = options;
     const common = { keepAlive: true, maxSockets: connectionsMax, maxFreeSockets: connectionsMax };
-    this.#agent = url.protocol === 'https:' ? new HttpsAgent({ ...common, ca }) : new HttpAgent(common);
+    this.#agent =
+      url.protocol === 'https:'
+        ? new HttpsAgent({ ...common, ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }) })
+        : new HttpAgent(common);
     this.#prefix = url.pathname.replace(/\/+$/, '');
   }
 
