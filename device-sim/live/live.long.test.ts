@@ -3,8 +3,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type PostgresServer, startPostgres } from '../../server/adapters/postgres/testing.ts';
+import { selfSigned } from '../../test/e2e/read-kit.ts';
 import { run } from '../../test/support/run.ts';
-import { brokenOf, type LiveServer, shortRun, startLiveServer } from './live.testkit.ts';
+import { temporaryFolder } from '../../test/support/test-server.ts';
+import { brokenOf, type LiveServer, runProgram, shortRun, startLiveServer } from './live.testkit.ts';
 import { type Lie, startLyingProxy } from './lying-proxy.testkit.ts';
 import { MARK } from './marks.ts';
 import { LIVE_FAULTS, type LiveOptions } from './options.ts';
@@ -153,4 +155,18 @@ test.concurrent('live: killed in the middle → its devices stay; --clean leaves
   const headers = { authorization: `Bearer ${theirs.key}` };
   expect((await fetch(`${live.server.url}/v1/device`, { headers })).status).toBe(200);
   await live.close();
+});
+
+test.concurrent('live: https with a certificate of one’s own → 3 without --ca, and a run with it', async () => {
+  const folder = await temporaryFolder();
+  const { cert, key } = selfSigned(folder.path);
+  const live = await startLiveServer({ ...MEMORY, FUSELINK_TLS_CERT: cert, FUSELINK_TLS_KEY: key });
+  const server = ['live', '--url', live.server.url, '--management-key-file', live.keyFile];
+  const words = [...server, '--devices', '3', '--rate', '2.5', '--duration', '4', '--only', 'none', '--json'];
+  const distrusted = await runProgram(...words);
+  expect([distrusted.code, distrusted.err]).toEqual([3, expect.stringMatching(/self-signed certificate/)]);
+  const trusted = await runProgram(...words, '--ca', cert);
+  expect([trusted.code, trusted.err]).toEqual([0, '']);
+  await live.close();
+  await folder.remove();
 });

@@ -62,6 +62,9 @@ test('live: --junit and --report → a test case for each thing that must hold, 
   const page = await readFile(join(live.folder, 'out.html'), 'utf8');
   expect(page).toContain('rotation-under-load');
   expect(page).toContain('SOAK');
+  expect(page).toContain('<title>Fuselink live · seed 5');
+  expect(page).toMatch(/<th>upload<\/th><td class="number">\d+<\/td>/);
+  expect(page).toMatch(/<th>kept-once<\/th>.*<td>holds<\/td>/);
 });
 
 test('live: what it prints and writes → no key, no link, nothing that opens anything', async () => {

@@ -87,7 +87,8 @@ function withReading(server: TestServer, tls: boolean, removeFolder: () => Promi
   };
 }
 
-function selfSigned(folder: string): { cert: string; key: string } {
+/** A certificate for this machine, made by openssl, and its key: paths of files in `folder`. */
+export function selfSigned(folder: string): { cert: string; key: string } {
   const files = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
   const made = spawnSync(
     'openssl',

@@ -11,12 +11,18 @@ import { STYLE } from './style.ts';
 /** Lines of one device's story on the page: the newest. */
 const STORY_LINES_MAX = 400;
 
-function escaped(text: string): string {
+export function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 }
 
+/** What kind of run it was, and sections of its own, as HTML. */
+export interface PageOf {
+  what: string;
+  sections: string;
+}
+
 /** The run as one page that needs nothing beside itself: no server, no network, no other file. */
-export function reportPage(result: SwarmResult): string {
+export function reportPage(result: SwarmResult, of: PageOf = { what: 'swarm', sections: '' }): string {
   const { options, traceHash, events, virtualDays, readings, campaigns } = result;
   const verdict = result.ok ? 'All invariants hold' : `${result.broken.length} broken`;
   const scenario = options.scenario === null ? '' : ` · ${options.scenario}`;
@@ -27,7 +33,7 @@ export function reportPage(result: SwarmResult): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Fuselink swarm · seed ${options.seed}${scenario}</title>
+<title>Fuselink ${of.what} · seed ${options.seed}${scenario}</title>
 <style>${STYLE}</style>
 </head>
 <body>
@@ -49,6 +55,7 @@ export function reportPage(result: SwarmResult): string {
   <section><h2>The fleet</h2><p class="note">Where the devices’ rotation agents stand.</p><div id="fleet"></div></section>
   <section><h2>Faults</h2><p class="note">One mark a fault, by kind and time.</p><div id="faults"></div></section>
   <section><h2>Invariants</h2>${invariantTable(result)}</section>
+  ${of.sections}
   <section><h2>Coverage</h2><p class="note">State and event of the product’s own tables; hollow: never together in this run.</p>${coverageTable(result)}</section>
   <section><h2>The story of a device</h2>
     <label>Device <select id="device"></select></label>
