@@ -19,6 +19,8 @@ const TURN_MS = 100;
 /** After the faults: what a campaign's last waves and a device's longest usual back-off take. */
 const REST_MS_MAX = 180_000;
 const REST_MS_A_DEVICE = 30;
+/** Each wave is over when its devices have been heard a few times. */
+const REST_UPLOADS = 20;
 const READ_BACK_MAX = 500;
 const BURN_MAX = 2_000;
 const AT_ONCE = 24;
@@ -113,7 +115,8 @@ export async function runLive(options: LiveOptions, hooks: LiveHooks): Promise<{
       go('coming to rest');
       await rest(world, operator, {
         management,
-        withinMs: REST_MS_MAX + REST_MS_A_DEVICE * options.devices,
+        withinMs:
+          REST_MS_MAX + REST_MS_A_DEVICE * options.devices + (REST_UPLOADS * 1000 * options.devices) / options.rate,
         enough: over,
       });
     }
