@@ -41,13 +41,14 @@ export function calm(world: LiveWorld, operator: Operator): void {
 
 /**
  * Waits until the campaign has ended and every device is settled on both sides with nothing left to send. Devices go on
- * recording until then: a server tells them things in answers alone. What did not come to rest in `withinMs` is a finding.
+ * recording until then: a server tells them things in answers alone. What did not come to rest in `withinMs` is a finding. The
+ * devices that did.
  */
 export async function rest(
   world: LiveWorld,
   operator: Operator,
   how: { management: Management; withinMs: number; enough(): boolean },
-): Promise<void> {
+): Promise<ReadonlySet<Member>> {
   const own = world.members.filter((member) => member !== undefined && !member.clone);
   const settled = new Set<Member>();
   const began = performance.now();
@@ -67,10 +68,10 @@ export async function rest(
     await each(own, AT_ONCE, async (member) => {
       if (!settled.has(member)) await settle(world, operator, { member, settled, management: how.management });
     });
-    if (operator.campaign === null && settled.size === own.length) return;
+    if (operator.campaign === null && settled.size === own.length) return settled;
     await delay(LOOK_EVERY_MS);
   }
-  if (how.enough()) return;
+  if (how.enough()) return settled;
   const open = own.filter((member) => !settled.has(member));
   const seconds = Math.round(how.withinMs / 1000);
   if (operator.campaign !== null) {
@@ -80,6 +81,7 @@ export async function rest(
     const what = `after ${seconds} s it is ${device.phase}, with ${device.backlog} readings waiting`;
     world.checks.broken('at-rest', device.traits.number, what);
   }
+  return settled;
 }
 
 function isQuiet({ device }: Member): boolean {
@@ -127,6 +129,8 @@ export async function lastQuestions(
     management: Management;
     wire: Wire;
     audit: AuditHead;
+    /** Devices that came to rest: what one in the middle of a rotation holds is not yet to be judged. */
+    atRest: ReadonlySet<Member>;
     /** When the run began, on the machine's clock. */
     sinceMs: number;
     readBack: { share: number; most: number };
@@ -135,7 +139,7 @@ export async function lastQuestions(
   const { oracle, invariants, checks } = world;
   const { management, wire } = how;
   const own = world.members.filter((member) => member !== undefined && !member.clone);
-  await each(own, AT_ONCE, async ({ device }) => {
+  await each([...how.atRest], AT_ONCE, async ({ device }) => {
     const { number } = device.traits;
     oracle.readings.finish(number);
     await tryKeys({ oracle, invariants }, number, async (request) => {
