@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { storm } from '../swarm/fleet.ts';
 import { Operator } from '../swarm/operator.ts';
+import type { Member } from '../swarm/world.ts';
 import { each } from './each.ts';
 import { type AuditHead, calm, lastQuestions, rest } from './ending.ts';
 import { enrol, enrolAll, type Removed, removeRuns } from './enrolment.ts';
@@ -78,6 +79,7 @@ export async function runLive(options: LiveOptions, hooks: LiveHooks): Promise<{
   let management: Management | null = null;
   let removed: Removed = { devices: 0, campaigns: 0, left: [] };
   let readBack = 0;
+  let atRest: ReadonlySet<Member> = new Set();
   let missed: string | null = null;
   try {
     go('signing in');
@@ -113,7 +115,7 @@ export async function runLive(options: LiveOptions, hooks: LiveHooks): Promise<{
       await probe;
       calm(world, operator);
       go('coming to rest');
-      await rest(world, operator, {
+      atRest = await rest(world, operator, {
         management,
         withinMs:
           REST_MS_MAX + REST_MS_A_DEVICE * options.devices + (REST_UPLOADS * 1000 * options.devices) / options.rate,
@@ -129,6 +131,7 @@ export async function runLive(options: LiveOptions, hooks: LiveHooks): Promise<{
         management,
         wire,
         audit,
+        atRest,
         sinceMs: startedAtMs,
         readBack: { share: options.readBack, most: READ_BACK_MAX },
       };
