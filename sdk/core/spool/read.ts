@@ -37,10 +37,14 @@ export function backlogOf(lane: Lane): number {
   return last ? Math.max(0, last.lastSequence - lane.done) : 0;
 }
 
+/** Looking for readings in damage ends here for now: on a ruined card it would hold up everything else for minutes. */
+const DAMAGED_BYTES_MAX = 2097152;
+
 /**
  * The oldest readings of a lane that are not done with, in order, up to a number and up to payload bytes (one reading
  * may be larger), of up to `boots` boots, and up to the sequence `through` where a lease says so, each handed to `take`
- * (its bytes for the moment of the call only). Damaged or missing parts are stepped over and show as missing sequences.
+ * (its bytes for the moment of the call only). Damaged or missing parts are stepped over and show as missing sequences;
+ * where there is nothing but damage for long, the range ends without a reading.
  */
 export function eachReading(
   state: SpoolState,
@@ -55,6 +59,7 @@ export function eachReading(
   let bytes = 0;
   let boots = 0;
   let boot = -1;
+  let damagedBytes = 0;
   for (let i = 0; i < lane.segments.length; i++) {
     const segment = lane.segments[i] as Segment;
     if (segment.lastSequence <= sequence) continue;
@@ -74,6 +79,7 @@ export function eachReading(
     };
     const scan = scanSegment(storage, nameOf(lane, segment), from, segment.bytes, sequence, left, take);
     state.damagedBytes += scan.damagedBytes;
+    damagedBytes += scan.damagedBytes;
     range.readings += scan.readings;
     bytes += scan.payloadBytes;
     boots += scan.boots;
@@ -84,7 +90,7 @@ export function eachReading(
     lane.readOffset = scan.cleanEnd;
     lane.readSequence = sequence;
     range.through = sequence;
-    if (limited) break;
+    if (limited || (range.readings === 0 && damagedBytes > DAMAGED_BYTES_MAX)) break;
   }
   return range;
 }

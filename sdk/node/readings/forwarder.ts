@@ -155,7 +155,7 @@ export class Forwarder {
       const limits = { count: Number.MAX_SAFE_INTEGER, bytes: this.#options.mergeBytesMax };
       work.packer.expect(Math.min(limits.bytes, this.#stats(work)?.bytes ?? 0));
       try {
-        lease = await spool.takeEach(work.lane, limits, work.packer.take);
+        lease = await spool.takeEach(work.lane, { ...limits, isStopped: () => this.#closed }, work.packer.take);
       } catch (error) {
         if (!this.#closed)
           this.#options.warn('spool_unreadable', error instanceof Error ? error.message : String(error));

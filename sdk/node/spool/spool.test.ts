@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { spoolStorageContract } from '../../core/spool/spool.contract.ts';
+import { READINGS_A_SEGMENT, writeBacklog } from '../testing/backlog.ts';
 import type { LeasedReadings, OpenSpoolOptions, Spool, SpoolClock, SpoolNotice } from './index.ts';
 import { fileSpoolStorage, nodeFileSystem, openSpool, SpoolError } from './index.ts';
 
@@ -258,5 +259,21 @@ test('kill -9, eight times at odd moments: what was acknowledged as durable is t
   const there = new Set(found);
   expect(acknowledged.filter((id) => !there.has(id))).toEqual([]);
   expect(found.filter((id) => acknowledged.includes(id))).toEqual(acknowledged);
+  await spool.close();
+});
+
+test('spool: a card that is ruined, ten segments of nothing but holes → looked through piece by piece, stopped when asked, all counted', async () => {
+  const folder = freshFolder();
+  writeBacklog(folder, { segments: 10, whole: 0 });
+  const lane = { lane: 1, whenFull: 'drop-oldest', sync: 'none', syncIntervalMs: 1000, bytesMax: 1e8 } as const;
+  const spool = openSpool({ folder, lanes: [lane] });
+  let asked = 0;
+  const isStopped = () => ++asked > 2;
+  await expect(spool.takeEach(1, { ...ALL, isStopped }, () => {})).rejects.toMatchObject({ code: 'spool_closed' });
+  const between = spool.stats().lanes[0]?.dropped['corrupt'] ?? 0;
+  expect(between).toBeGreaterThan(0);
+  expect(between).toBeLessThan(10 * READINGS_A_SEGMENT);
+  expect(await spool.take(1, ALL)).toBeNull();
+  expect(spool.stats().lanes[0]?.dropped).toEqual({ corrupt: 10 * READINGS_A_SEGMENT });
   await spool.close();
 });

@@ -127,11 +127,12 @@ export interface Spool {
   take(lane: number, limits: { count: number; bytes: number }): Promise<LeasedReadings | null>;
   /**
    * As `take`, with each reading handed to `takeReading` before it resolves, so that no more of them than one is ever in
-   * memory: a view is overwritten after the call. What was handed over counts only when there is a lease.
+   * memory: a view is overwritten after the call. What was handed over counts only when there is a lease. `isStopped` is
+   * asked between ranges of which nothing can be read: true ends it with `spool_closed`.
    */
   takeEach(
     lane: number,
-    limits: { count: number; bytes: number },
+    limits: { count: number; bytes: number; isStopped?: () => boolean },
     takeReading: (reading: ReadingView) => void,
   ): Promise<Lease | null>;
   /** The batch has arrived: its readings are done with. */
@@ -230,14 +231,14 @@ export function openSpool(options: OpenSpoolOptions): Spool {
   const takeEach: Spool['takeEach'] = async (number, limits, takeReading) => {
     const lane = laneOf(number);
     for (;;) {
-      if (closed) throw new SpoolError('spool_closed', 'the spool was closed');
+      if (closed || limits.isStopped?.()) throw new SpoolError('spool_closed', 'the spool was closed');
       const before = lane.lease;
       const { readings, through } = eachReading(
         state,
         storage,
         lane,
         before === null
-          ? { ...limits, boots: BATCH_BOOTS_MAX, through: Number.MAX_SAFE_INTEGER }
+          ? { count: limits.count, bytes: limits.bytes, boots: BATCH_BOOTS_MAX, through: Number.MAX_SAFE_INTEGER }
           : { ...WHOLE_LEASE, through: before.last },
         takeReading,
       );
