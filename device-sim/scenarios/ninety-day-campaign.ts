@@ -2,11 +2,11 @@ import { DAY_MS } from '../swarm/options.ts';
 import type { Scenario } from './scenario.ts';
 
 const CAMPAIGN_DAYS = 90;
-/** Waves of 10, 20, 40 and so on: seven of them reach a thousand devices, and each is looked at for so long. */
+/** Waves of 10, 20, 40 and so on: seven of them reach a thousand devices. Each needs a day or two, and is then looked at for so long. */
 const RULES = {
   canary: 10,
   growth: 2,
-  wave_soak_seconds: 12 * 86_400,
+  wave_soak_seconds: 10 * 86_400,
   wave_seconds_max: 6 * 86_400,
 };
 
@@ -19,6 +19,8 @@ export const ninetyDayCampaign: Scenario = {
     readingEveryMs: DAY_MS,
     batchCount: 1,
     behindBrokerEvery: 0,
+    // About one fault in two days and ten devices.
+    faultShare: 0.05,
     faults: [
       'net-loss',
       'net-repeat',

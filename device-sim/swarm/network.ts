@@ -19,6 +19,8 @@ export interface NetworkOptions {
   chance: Chance;
   servers: Servers;
   recorder: Recorder;
+  /** Rates of faults, as a share of `FAULT_RATES`. */
+  faultShare: number;
   /** Whether a kind of fault is on now. */
   on(name: FaultName): boolean;
   begun(device: number, request: RelayRequest): number;
@@ -130,8 +132,8 @@ export class Network {
   }
 
   #strikes(name: FaultName, device: number): boolean {
-    const { on, chance, recorder } = this.#options;
-    if (!on(name) || !chance.yes(FAULT_RATES[name])) return false;
+    const { on, chance, recorder, faultShare } = this.#options;
+    if (!on(name) || !chance.yes(FAULT_RATES[name] * faultShare)) return false;
     recorder.fault(name, device);
     return true;
   }

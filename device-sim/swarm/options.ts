@@ -17,6 +17,8 @@ export interface SwarmOptions {
   days: number;
   /** Kinds that may strike in this run. */
   faults: readonly FaultName[];
+  /** Rates of all faults, as a share of those of a storm (`FAULT_RATES`), which few devices outlive for a season. */
+  faultShare: number;
   /** Days between two campaigns; 0: one, at the start of the second day. */
   campaignEveryDays: number;
   readingEveryMs: number;
@@ -39,6 +41,7 @@ export interface SwarmOptions {
 export const SWARM_DEFAULTS: Omit<SwarmOptions, 'seed' | 'faults'> = {
   devices: 12,
   days: 12,
+  faultShare: 1,
   campaignEveryDays: 5,
   readingEveryMs: 2 * HOUR_MS,
   batchCount: 6,

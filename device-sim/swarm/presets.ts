@@ -12,7 +12,7 @@ export interface Preset {
 export const PRESETS: Readonly<Record<string, Preset>> = {
   /** A few seconds, for `npm test`. */
   smoke: { seeds: 4, options: { devices: 3, days: 4, campaignEveryDays: 2 }, coverageMustBeFull: false, twinEvery: 3 },
-  /** What the long tests run: as many as fit beside the others. `--seeds` makes it more. */
-  ci: { seeds: 40, options: { devices: 4, days: 4, campaignEveryDays: 2 }, coverageMustBeFull: false, twinEvery: 10 },
+  /** What the long tests run, on two cores. */
+  ci: { seeds: 200, options: { devices: 4, days: 4, campaignEveryDays: 2 }, coverageMustBeFull: false, twinEvery: 10 },
   nightly: { seeds: 1000, options: { devices: 16, days: 20 }, coverageMustBeFull: true, twinEvery: 10 },
 };

@@ -98,6 +98,7 @@ export class World {
       chance: new Chance(seed, 'network'),
       servers: this.servers,
       recorder: this.recorder,
+      faultShare: options.faultShare,
       on: (name) => this.on(name),
       begun: (device, request) => this.oracle.begun(device, request),
       served: (device, request, answer, begunAt) => this.#served(device, request, { answer, begunAt }),
@@ -120,7 +121,7 @@ export class World {
 
   /** Whether it strikes, at its rate times `share`. */
   strikes(name: FaultName, share = 1): boolean {
-    return this.on(name) && this.chance.faults.yes(FAULT_RATES[name] * share);
+    return this.on(name) && this.chance.faults.yes(FAULT_RATES[name] * share * this.options.faultShare);
   }
 
   fail(error: unknown): void {
