@@ -1,12 +1,13 @@
 import { DAY_MS } from '../swarm/options.ts';
 import type { Scenario } from './scenario.ts';
 
-const CAMPAIGN_DAYS = 90;
+/** Seven waves and five days for stragglers; the campaign begins on the second day. */
+const CAMPAIGN_DAYS = 94;
 /** Waves of 10, 20, 40 and so on: seven of them reach a thousand devices. Each needs a day or two, and is then looked at for so long. */
 const RULES = {
   canary: 10,
   growth: 2,
-  wave_soak_seconds: 10 * 86_400,
+  wave_soak_seconds: 12 * 86_400,
   wave_seconds_max: 6 * 86_400,
 };
 

@@ -14,16 +14,18 @@ export interface Processes {
   close(): void;
 }
 
-/** Most of what a run makes is garbage at once: in a nursery of this size it dies there, which saves a seventh of the work. */
-const NURSERY_MB = 32;
-/** Short runs are over before the interpreter has seen enough of them to compile: a tenth of the work. */
-const COMPILE_AT_ONCE = '--always-sparkplug';
+/**
+ * Most of what a run makes is garbage at once: in a nursery of this size (MB) it dies there, which saves a seventh of the
+ * work. And short runs are over before the interpreter has seen enough of them to compile by itself: another tenth.
+ */
+export const RUNNER_FLAGS = ['--max-semi-space-size=32', '--always-sparkplug'];
 
-export async function startProcesses(count: number): Promise<Processes> {
-  const program = await programFile();
+/** `program`: the file of the simulator, where the caller is another program. */
+export async function startProcesses(count: number, program?: string): Promise<Processes> {
+  const file = program ?? (await programFile());
   const start = () =>
-    fork(program, [RUNNER_VERB], {
-      execArgv: [`--max-semi-space-size=${NURSERY_MB}`, COMPILE_AT_ONCE],
+    fork(file, [RUNNER_VERB], {
+      execArgv: RUNNER_FLAGS,
       serialization: 'advanced',
     });
   const all = Array.from({ length: count }, start);
@@ -63,7 +65,9 @@ function runIn(child: ChildProcess, order: RunOrder): Promise<SwarmResult> {
     };
     child.on('message', answered);
     child.on('exit', gone);
-    child.send(order);
+    child.send(order, (error) => {
+      if (error !== null) done(() => reject(error));
+    });
   });
 }
 

@@ -26,6 +26,8 @@ interface Inode {
   durable: Uint8Array;
   /** What `now` shows the beginning of, with space behind it that nobody else writes to: appending need not copy the file. */
   room: Uint8Array;
+  /** Something was appended since it was made, and so may be again: only then is space made ahead. */
+  appended: boolean;
 }
 
 interface NamedInode {
@@ -61,7 +63,7 @@ type Names = NamedInode[];
 const ROOM_STEP_BYTES_MAX = 1024;
 
 const inodeWith = function (bytes: Uint8Array): Inode {
-  return { now: bytes, durable: bytes, room: bytes };
+  return { now: bytes, durable: bytes, room: bytes, appended: false };
 };
 
 const inodeOf = function (names: Names, name: string): Inode | null {
@@ -141,7 +143,7 @@ export function cutFiles(power: Power, unitBytes: number): CutFiles {
   const roomFor = function (inode: Inode, at: number, end: number): Uint8Array {
     const now = inode.now;
     if (at === now.length && end <= inode.room.length) return inode.room;
-    const step = now.length > 0 && end > now.length ? Math.min(end, ROOM_STEP_BYTES_MAX) : 0;
+    const step = inode.appended && end > now.length ? Math.min(end, ROOM_STEP_BYTES_MAX) : 0;
     const room = new Uint8Array(Math.max(now.length, end + step));
     room.set(now, 0);
     return room;
@@ -191,14 +193,19 @@ export function cutFiles(power: Power, unitBytes: number): CutFiles {
       const inode = create(name);
       if (at > inode.now.length) throw new RangeError('expected an offset up to ' + inode.now.length + ', got ' + at);
       const room = roomFor(inode, at, at + bytes.length);
-      const length = Math.max(inode.now.length, at + bytes.length);
-      const words = Math.ceil(bytes.length / unitBytes);
-      if (fits(inode, length) && spendAll(power, words)) {
-        if (bytes.length === 0) return;
-        room.set(bytes, at);
+      // Appending, the words that come one by one find their space made.
+      if (at === inode.now.length) {
         inode.room = room;
-        inode.now = room.subarray(0, length);
-      } else writeWordByWord(inode, at, bytes);
+        inode.appended = true;
+      }
+      const length = Math.max(inode.now.length, at + bytes.length);
+      if (!fits(inode, length) || !spendAll(power, Math.ceil(bytes.length / unitBytes))) {
+        writeWordByWord(inode, at, bytes);
+        return;
+      }
+      room.set(bytes, at);
+      inode.room = room;
+      inode.now = room.subarray(0, length);
     },
     sync: function (name) {
       const inode = demand(name);
@@ -241,7 +248,7 @@ export function cutFiles(power: Power, unitBytes: number): CutFiles {
         if (at < 0) {
           at = inodes.length;
           inodes.push(entry.inode);
-          twins.push({ now: entry.inode.now, durable: entry.inode.durable, room: entry.inode.now });
+          twins.push({ now: entry.inode.now, durable: entry.inode.durable, room: entry.inode.now, appended: false });
         }
         return { name: entry.name, inode: twins[at] as Inode };
       };
