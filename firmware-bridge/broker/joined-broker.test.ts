@@ -1,20 +1,15 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import mqtt from 'mqtt';
 import { afterEach, describe, expect, test } from 'vitest';
-import { freePort } from '../../test/support/free-port.ts';
 import { until } from '../../test/support/until.ts';
 import { brokerRig } from '../testing/broker-rig.ts';
+import { MOSQUITTO, startMosquitto } from '../testing/mosquitto.ts';
 import { type JoinedBroker, joinBroker } from './joined-broker.ts';
 import type { DeviceMessage } from './message.ts';
 import { mapTopic } from './topic-mapping.ts';
 
-const MOSQUITTO = ['/usr/sbin/mosquitto', '/usr/bin/mosquitto', '/usr/local/sbin/mosquitto'].find(
-  (path) => spawnSync(path, ['-h']).error === undefined,
-);
 const CLIENTS = spawnSync('mosquitto_pub', ['--help']).error === undefined;
 if (MOSQUITTO === undefined || !CLIENTS) {
   console.warn('Mosquitto is not installed: its tests are left out (apt-get install mosquitto mosquitto-clients)');
@@ -39,44 +34,6 @@ describe('topic mapping', () => {
     ['spBv1.0/group/DDATA/node/dev.1', null],
   ])('%s → %j', (topic, expected) => expect(mapTopic(mappings, topic)).toEqual(expected));
 });
-
-interface Plant {
-  port: number;
-  stop(): Promise<void>;
-}
-
-async function startMosquitto(port?: number, folder?: string): Promise<Plant & { folder: string }> {
-  const at = folder ?? (await mkdtemp(join(tmpdir(), 'fuselink-mosquitto-')));
-  const chosen = port ?? (await freePort());
-  const lines = [
-    `listener ${chosen} 127.0.0.1`,
-    'allow_anonymous true',
-    'user root',
-    'persistence true',
-    `persistence_location ${at}/`,
-  ];
-  await writeFile(join(at, 'mosquitto.conf'), `${lines.join('\n')}\n`);
-  const child: ChildProcess = spawn(MOSQUITTO as string, ['-c', join(at, 'mosquitto.conf')], { stdio: 'ignore' });
-  await until('mosquitto listens', async () => {
-    const probe = mqtt.connect(`mqtt://127.0.0.1:${chosen}`, { reconnectPeriod: 0, connectTimeout: 1000 });
-    probe.on('error', () => {});
-    const up = await Promise.race([
-      new Promise<boolean>((resolve) => probe.once('connect', () => resolve(true))),
-      new Promise<boolean>((resolve) => probe.once('close', () => resolve(false))),
-    ]);
-    await probe.endAsync(true);
-    return up;
-  });
-  return {
-    port: chosen,
-    folder: at,
-    async stop() {
-      if (child.exitCode !== null) return;
-      child.kill('SIGTERM');
-      await once(child, 'exit');
-    },
-  };
-}
 
 function pub(port: number, ...args: string[]): Promise<number | null> {
   const child = spawn('mosquitto_pub', ['-h', '127.0.0.1', '-p', String(port), ...args], { stdio: 'ignore' });
