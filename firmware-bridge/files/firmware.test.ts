@@ -1,17 +1,14 @@
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { FIRMWARE_LABEL } from '#sdk/protocol';
 import { createCampaign, lookAtCampaign, orderCampaign } from '../../server/usecases/campaign/manage.ts';
 import { addFirmware, removeFirmware } from '../../server/usecases/firmware/firmware-images.ts';
 import { distrustFirmwareKey, trustFirmwareKey } from '../../server/usecases/firmware/firmware-keys.ts';
 import { sweepOnce } from '../../server/usecases/sweep.ts';
 import { until } from '../../test/support/until.ts';
-import type { MqttDevice } from '../testing/mqtt-device.ts';
-import { DeviceInbox } from '../testing/mqtt-files.ts';
+import { Pump, pair } from '../testing/firmware-pump.ts';
 import { type Gateway, MqttWorld } from '../testing/mqtt-world.ts';
-import { isSignedBy } from './firmware.ts';
 import { makeManifest } from './make-manifest.ts';
 
 const RULES = { canary: 1, growth: 2, soakMs: 60_000, sampleMin: 1, errorsPercentMax: 40 };
@@ -21,14 +18,6 @@ let devices: { id: string; key: string }[];
 let hall: Gateway;
 let vendor: ReturnType<typeof pair>;
 let image: Buffer;
-
-function pair() {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  const hex = Buffer.from(publicKey.export({ format: 'jwk' }).x as string, 'base64url').toString('hex');
-  const signed = (line: string) =>
-    sign(null, Buffer.from(`${FIRMWARE_LABEL}\n${line}`), privateKey).toString('base64url');
-  return { publicKey: hex, signed };
-}
 
 beforeEach(() => {
   vendor = pair();
@@ -61,38 +50,6 @@ async function add(release = '1.2.0', bytes = image) {
   const line = await manifestLine(bytes, release);
   const what = { line, signature: vendor.signed(line), bytes: inPieces(bytes) };
   return addFirmware(world.kit.server.deps, world.operator, what);
-}
-
-/** A device that takes images of its vendor, boots them, and says so. */
-class Pump {
-  readonly device: MqttDevice;
-  readonly inbox: DeviceInbox;
-  running: string | null = null;
-  /** What it says after it was told to boot. */
-  boots: 'running' | 'failed' | 'silent' = 'running';
-  refusals = 0;
-
-  constructor(device: MqttDevice, folder: string, trusted: string) {
-    this.device = device;
-    this.inbox = new DeviceInbox(device, folder);
-    this.inbox.accepts = (line, { firmware }, signature) => {
-      if (firmware !== undefined && isSignedBy(trusted, line, signature ?? '')) return null;
-      this.refusals += 1;
-      return 'signature';
-    };
-    this.inbox.came = ({ id, manifest }) => {
-      void (async () => {
-        await device.report({ file: id, state: 'staged' });
-        if (this.boots === 'silent') return;
-        if (this.boots === 'running') this.running = manifest.firmware ?? null;
-        await device.report({
-          file: id,
-          state: this.boots,
-          ...(this.boots === 'failed' ? { reason: 'watchdog' } : {}),
-        });
-      })().catch(() => {});
-    };
-  }
 }
 
 async function pumps(trusted = vendor.publicKey): Promise<Pump[]> {
@@ -279,15 +236,63 @@ test('a roll-out rolled back → who has the image is brought the one before; wh
     await tick(1000);
     return (await look(next.id)).state === 'ROLLED_BACK';
   });
-  await until('the image before is there again', () => pump.running === '1.0.0');
-  await until('and heard', async () => (await firmwareOf(first?.id ?? '')).state === 'running');
-  expect(await firmwareOf(first?.id ?? '')).toMatchObject({ release: '1.0.0' });
+  // Not before the device has booted what it had, and said so.
+  expect(pump.running).toBe('1.0.0');
+  expect(await firmwareOf(first?.id ?? '')).toMatchObject({ release: '1.0.0', state: 'running' });
   expect([waiting.running, waiting.inbox.whole.length, fresh.running]).toEqual(['1.0.0', 1, '1.1.0']);
   const members = await deps.store.list('campaign_members', { where: [['campaign_id', '=', next.id]], limit: 10 });
   expect(members.map(({ outcome, reason }) => [outcome, reason]).sort()).toEqual([
     ['done', null],
     ['skipped', 'rolled back'],
   ]);
+});
+
+test('a device that is away when its image is rolled back → waited for until it counts as silent; it gets the one before when it comes', async () => {
+  await setUp();
+  const [{ id } = { id: '' }] = devices;
+  const { deps } = world.kit.server;
+  const boot = async () => {
+    const pump = new Pump(await world.boot(id), join(world.folder, 'inbox-away'), vendor.publicKey);
+    await pump.device.listen();
+    return pump;
+  };
+  const away = await boot();
+  const campaigns: string[] = [];
+  for (const release of ['1.0.0', '1.1.0']) {
+    image = randomBytes(20_000);
+    await add(release);
+    const rules = { ...RULES, canary: 3, silenceMs: 3_600_000 };
+    const what = { name: release, selection: { devices: [id] }, rules, firmware: release };
+    const made = await createCampaign(deps, world.operator, what);
+    await orderCampaign(deps, world.operator, made.id, { verb: 'start' });
+    campaigns.push(made.id);
+    await tick(1);
+    await until(
+      `it runs ${release}`,
+      async () => away.running === release && (await firmwareOf(id)).state === 'running',
+    );
+    if (release === '1.1.0') break;
+    await until('over', async () => {
+      await tick();
+      return (await look(made.id)).state === 'COMPLETED';
+    });
+  }
+  away.device.cut();
+  const campaign = campaigns[1] ?? '';
+  await orderCampaign(deps, world.operator, campaign, { verb: 'roll-back' });
+  await tick();
+  await tick(3_500_000);
+  expect(await look(campaign)).toMatchObject({ state: 'ROLLING_BACK', progress: { open: 1 } });
+  await tick(100_000);
+  await tick();
+  expect((await look(campaign)).state).toBe('ROLLED_BACK');
+  const members = await deps.store.list('campaign_members', { where: [['campaign_id', '=', campaign]], limit: 10 });
+  expect(members.map(({ outcome, reason }) => [outcome, reason])).toEqual([
+    ['skipped', 'rolled back, and silent since'],
+  ]);
+  const back = await boot();
+  await until('it runs what it had', () => back.running === '1.0.0');
+  await until('and says so', async () => (await firmwareOf(id)).state === 'running');
 });
 
 test('a paused roll-out → what was asked for and not delivered yet waits; resumed → it comes', async () => {

@@ -50,8 +50,12 @@ export const FIRMWARE_ROLL_OUT: RollOut = {
       const end = { outcome: 'error', reason: 'another roll-out took over' } as const;
       return { contacted: member.contacted, limbo: false, end, againAtMs: null };
     }
-    const silentAtMs = row.state === 'staged' ? row.at_ms + record.campaign.rules.silenceMs : null;
+    const back = isGoingBack(record, row);
+    const mayBeSilent = row.state === 'staged' || (back && row.state === 'wanted');
+    const silentAtMs = mayBeSilent ? row.at_ms + record.campaign.rules.silenceMs : null;
     const silent = silentAtMs !== null && silentAtMs <= deps.clock.nowMs();
+    if (back)
+      return { contacted: member.contacted, limbo: false, end: endOfReturn(row, silent), againAtMs: silentAtMs };
     return {
       contacted: member.contacted || row.state !== 'wanted',
       limbo: false,
@@ -61,6 +65,7 @@ export const FIRMWARE_ROLL_OUT: RollOut = {
   },
 
   async takeBack(deps, at, order) {
+    const { record } = at;
     const row = await rowOf(deps, at);
     if (row === null) return { writes: [], reason: 'another roll-out took over' };
     const nowMs = deps.clock.nowMs();
@@ -70,18 +75,18 @@ export const FIRMWARE_ROLL_OUT: RollOut = {
     }
     // Where it failed, the device has gone back by itself.
     if (order === 'abort' || row.state === 'failed') return { writes: [], reason: row.state };
+    if (isGoingBack(record, row)) return { writes: [], reason: 'rolled back' };
     if (row.previous_image_id === null) return { writes: [], reason: 'there is no earlier image' };
     const back: DeviceFirmwareRow = {
       ...row,
       image_id: row.previous_image_id,
       previous_image_id: null,
-      campaign_id: null,
       state: 'wanted',
       reason: null,
       at_ms: nowMs,
       version: row.version + 1,
     };
-    return { writes: [rowWrite(back, row)], reason: 'rolled back' };
+    return { writes: [rowWrite(back, row)], reason: 'rolled back', waits: true };
   },
 
   async readiness(deps, device) {
@@ -95,6 +100,18 @@ export const FIRMWARE_ROLL_OUT: RollOut = {
 async function rowOf(deps: Deps, { record, device }: Asked): Promise<DeviceFirmwareRow | null> {
   const row = await deps.store.get('device_firmware', { device_id: device.id });
   return row?.campaign_id === record.id ? row : null;
+}
+
+/** Whether the device is asked for the image it had before this campaign. */
+function isGoingBack(record: Asked['record'], row: DeviceFirmwareRow): boolean {
+  return row.image_id !== imageOf(record);
+}
+
+/** A device that is away takes its earlier image when it comes; the campaign does not wait for it for ever. */
+function endOfReturn(row: DeviceFirmwareRow, silent: boolean) {
+  if (row.state === 'running') return { outcome: 'skipped', reason: 'rolled back' } as const;
+  if (row.state === 'failed') return { outcome: 'error', reason: row.reason ?? 'failed to go back' } as const;
+  return silent ? ({ outcome: 'skipped', reason: 'rolled back, and silent since' } as const) : null;
 }
 
 function endOf(row: DeviceFirmwareRow, silent: boolean) {

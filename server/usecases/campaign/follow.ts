@@ -17,7 +17,7 @@ export async function followOpen(deps: Deps, record: CampaignRecordRow): Promise
   await readNews(deps, record);
   const { state } = record.campaign;
   if (state === 'ABORTING') return takeBackAll(deps, record, 'abort');
-  if (state === 'ROLLING_BACK') return takeBackAll(deps, record, 'rollBack');
+  if (state === 'ROLLING_BACK') await takeBackAll(deps, record, 'rollBack');
   return lookAtQuiet(deps, record);
 }
 
@@ -57,7 +57,9 @@ async function lookAtQuiet(deps: Deps, record: CampaignRecordRow): Promise<void>
 }
 
 async function takeBackAll(deps: Deps, record: CampaignRecordRow, order: 'abort' | 'rollBack'): Promise<void> {
-  await eachMember(deps, openOf(record), (id) => takeBack(deps, record, id, order));
+  // Those that are on their way back were asked after the roll-back had begun.
+  const notYet: Condition<CampaignMemberRow> = ['asked_at_ms', '<=', record.campaign.sinceMs];
+  await eachMember(deps, [...openOf(record), notYet], (id) => takeBack(deps, record, id, order));
   if (order !== 'rollBack' || !rollOutOf(record.kind).undoesEnded) return;
   for (const outcome of ['done', 'error'] as const) {
     const ended = [['campaign_id', '=', record.id] as const, ['outcome', '=', outcome] as const];
@@ -155,11 +157,9 @@ async function takeBack(deps: Deps, record: CampaignRecordRow, id: string, order
         writes: [memberEnded(heard, end.outcome, end.reason)],
         answer: null,
       };
-    const { writes, reason } = await rollOut.takeBack(deps, at, order);
-    return {
-      writes: [...writes, memberEnded(heard, 'skipped', reason)],
-      answer: null,
-    };
+    const { writes, reason, waits = false } = await rollOut.takeBack(deps, at, order);
+    const member = waits ? memberReturns(deps, record, heard) : memberEnded(heard, 'skipped', reason);
+    return { writes: [...writes, member], answer: null };
   });
 }
 
@@ -169,8 +169,24 @@ async function undoEnded(deps: Deps, record: CampaignRecordRow, id: string): Pro
     const member = await deps.store.get('campaign_members', { id });
     const device = member === null ? null : await deps.store.get('devices', { id: member.device_id });
     if (member === null || device === null) return { writes: [], answer: null };
-    const { writes, reason } = await rollOutOf(record.kind).takeBack(deps, { record, member, device }, 'rollBack');
-    if (writes.length === 0) return { writes: [], answer: null };
-    return { writes: [...writes, memberEnded(member, 'skipped', reason)], answer: null };
+    const taken = await rollOutOf(record.kind).takeBack(deps, { record, member, device }, 'rollBack');
+    if (taken.writes.length === 0) return { writes: [], answer: null };
+    const next =
+      taken.waits === true ? memberReturns(deps, record, member) : memberEnded(member, 'skipped', taken.reason);
+    return { writes: [...taken.writes, next], answer: null };
   });
+}
+
+/** The campaign is not over before this device is back where it was, or has been silent for too long. */
+function memberReturns(deps: Deps, record: CampaignRecordRow, member: CampaignMemberRow): Write {
+  const nowMs = deps.clock.nowMs();
+  const row: CampaignMemberRow = {
+    ...member,
+    outcome: 'open',
+    reason: null,
+    asked_at_ms: Math.max(nowMs, record.campaign.sinceMs + 1),
+    look_at_ms: nowMs + Math.min(LOOK_EVERY_MS, record.campaign.rules.silenceMs),
+    version: member.version + 1,
+  };
+  return { kind: 'update', table: 'campaign_members', row, expectVersion: member.version };
 }

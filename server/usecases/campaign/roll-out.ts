@@ -30,6 +30,12 @@ export interface Found {
   againAtMs: number | null;
 }
 
+export interface TakenBack {
+  writes: Write[];
+  reason: string;
+  waits?: boolean;
+}
+
 /**
  * What a campaign brings to its devices. Waves, thresholds, pauses and ends are the campaign's own and the same for all
  * kinds; all that is asked of a kind is here. Everything runs inside load, decide, store: it may be called again after a
@@ -43,8 +49,11 @@ export interface RollOut {
   look(deps: Deps, at: Asked): Promise<Found>;
   /** Whether a roll-back is also for devices whose part has ended: they have what the campaign brought, and can go back. */
   undoesEnded: boolean;
-  /** Takes back what can be: of a device that has not ended when the campaign is aborted or rolled back. No writes: nothing can be. */
-  takeBack(deps: Deps, at: Asked, order: 'abort' | 'rollBack'): Promise<{ writes: Write[]; reason: string }>;
+  /**
+   * Takes back what can be: of a device that has not ended when the campaign is aborted or rolled back. No writes: nothing
+   * can be. `waits`: the device is on its way back, and looked at until it has arrived.
+   */
+  takeBack(deps: Deps, at: Asked, order: 'abort' | 'rollBack'): Promise<TakenBack>;
   /** For the preflight: whether the device would be skipped, and whether a mishap could be healed from afar. */
   readiness(deps: Deps, device: DeviceRow): Promise<{ busy: boolean; recoverable: boolean }>;
 }

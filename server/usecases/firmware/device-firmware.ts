@@ -98,7 +98,7 @@ export interface FirmwareWork {
   image_id: string;
 }
 
-/** The devices of a gateway that wait for an image. Nothing while their campaign stands still. */
+/** The devices of a gateway that wait for an image. Nothing while their campaign stands still, but the way back. */
 export async function firmwareFor(deps: Deps, gateway: GatewayRow): Promise<FirmwareWork[]> {
   const rows = await deps.store.list('device_firmware', {
     where: [
@@ -108,14 +108,17 @@ export async function firmwareFor(deps: Deps, gateway: GatewayRow): Promise<Firm
     orderBy: [['device_id', 'asc']],
     limit: WANTED_MAX,
   });
-  const still = new Map<string, boolean>();
+  /** By campaign what is not given out now: its image, or `all` where it is gone; null: it runs. */
+  const still = new Map<string, string | null>();
   const work: FirmwareWork[] = [];
   for (const { device_id, image_id, campaign_id } of rows) {
     if (campaign_id !== null && !still.has(campaign_id)) {
       const campaign = await deps.store.get('campaigns', { id: campaign_id });
-      still.set(campaign_id, campaign === null || isStill(campaign.campaign.state));
+      const stands = campaign === null || isStill(campaign.campaign.state);
+      still.set(campaign_id, stands ? String(campaign?.cargo?.['image_id'] ?? 'all') : null);
     }
-    if (campaign_id !== null && still.get(campaign_id) === true) continue;
+    const held = campaign_id === null ? null : still.get(campaign_id);
+    if (held === 'all' || held === image_id) continue;
     if (await isListed(deps, gateway, device_id)) work.push({ device_id, image_id });
   }
   return work;
