@@ -73,6 +73,7 @@ export function staticGate(text: string): string[] {
     if (isFunction(node) && node['generator'] === true) say(node, 'a generator');
     checkNode(node, parent, say);
     if (/^(For|While|Do)/.test(node.type)) checkLoop(node, say);
+    if (node.type === 'CatchClause') checkCaught(node, say);
     for (const child of childrenOf(node)) visit(child, [...parents, node]);
   };
   visit(program, []);
@@ -91,6 +92,12 @@ function checkNode(node: Any, parent: Any | undefined, say: (node: Any, what: st
     say(node, 'a hole in an array');
   if (node.type === 'ForOfStatement' && node['await'] === true) say(node, 'for await');
   if (node.type === 'Literal' && 'bigint' in node) say(node, 'a BigInt');
+  // Strings are bytes there, and what is sent is ASCII.
+  const value = node.type === 'TemplateElement' ? (node['value'] as { cooked: string }).cooked : node['value'];
+  if (/^(Literal|TemplateElement)$/.test(node.type) && typeof value === 'string' && /[^\n\r\t -~]/.test(value))
+    say(node, 'a text that is not ASCII');
+  if (node.type === 'Literal' && /^(CTR|GCM|CCM)$/.test(String(value)))
+    say(node, 'a mode whose IV is ignored, or that is lacking');
   if (node.type === 'Literal' && 'regex' in node) {
     const { pattern } = node['regex'] as { pattern: string };
     if (/[?{}]|\\b|\(|\)[*+]|\\[^/.+*\\dws-]/i.test(pattern))
@@ -114,6 +121,8 @@ function checkNode(node: Any, parent: Any | undefined, say: (node: Any, what: st
     const object = node['object'] as Any;
     if (name === 'name' && object.type === 'NewExpression') say(node, 'the name of an error');
     if (object['name'] === 'Array' && name === 'prototype') say(node, 'Array.prototype');
+    if (MEMBERS_LACKING[object['name'] as string]?.includes(name))
+      say(node, `${object['name']}.${name}, which is lacking there`);
   }
   if (node.type === 'CallExpression') {
     const callee = node['callee'] as Any;
@@ -121,6 +130,19 @@ function checkNode(node: Any, parent: Any | undefined, say: (node: Any, what: st
     const object = callee.type === 'MemberExpression' ? ((callee['object'] as Any)['name'] as string) : '';
     if (object === 'JSON' && method === 'stringify' && (node['arguments'] as Any[]).length > 1) say(node, 'a replacer');
   }
+}
+
+/** An error has no name there. */
+function checkCaught(clause: Any, say: (node: Any, what: string) => void): void {
+  const caught = (clause['param'] as Any | null)?.['name'];
+  const look = (node: Any) => {
+    const object = node['object'] as Any | undefined;
+    const property = node['property'] as Any | undefined;
+    if (node.type === 'MemberExpression' && object?.['name'] === caught && property?.['name'] === 'name')
+      say(node, 'the name of an error');
+    childrenOf(node).forEach(look);
+  };
+  look(clause['body'] as Any);
 }
 
 /** One binding for all rounds: a function that is made in a loop must not look at what the loop declares. */
