@@ -116,4 +116,15 @@ describe('a client that waits', () => {
     expect(await device.until(() => slots().join() === '2,2', 3_600_000)).toBe(true);
     expect(device.realm.faults).toEqual([]);
   });
+
+  test('canary: a module that looks once in decades → does not hear of a wish', async () => {
+    const deaf = text.replace('864e5', '864e9');
+    expect(deaf).not.toBe(text);
+    const device = await waiting(deaf);
+    await rotate(device.deviceId);
+    const before = device.realm.requests;
+    await device.until(() => false, 5 * DAY_MS);
+    expect(device.realm.requests).toBe(before);
+    expect(await settledAt(device.deviceId)).toBe(0);
+  });
 });
