@@ -58,7 +58,11 @@ function random(): number {
 
 /** All that timers call: they may outlive what has set them by weeks, so they hold nothing of it. */
 function tick(what?: number): void {
-  if (what === DUE) due = true;
+  if (what === DUE) {
+    due = true;
+    // In case what is done now comes to no end, for want of memory say, and sets no other.
+    dueTimer = setTimeout(tick, LOOK_MS_MAX, DUE);
+  }
   hearOfTime(what);
   const by = out;
   const heard = answer;

@@ -117,8 +117,23 @@ describe('a client that waits', () => {
     expect(device.realm.faults).toEqual([]);
   });
 
+  test('a look that ends in an error, because flash does not read → it looks again the next day', async () => {
+    const device = await waiting();
+    await rotate(device.deviceId);
+    const { read } = device.flash;
+    let failed = 0;
+    device.flash.read = () => {
+      failed++;
+      throw new Error('no memory');
+    };
+    expect(await device.until(() => failed > 0, DAY_MS)).toBe(true);
+    device.flash.read = read;
+    expect(device.realm.faults.map((fault) => (fault as Error).message)).toEqual(['no memory']);
+    expect(await device.until(async () => (await settledAt(device.deviceId)) === 2, 2 * DAY_MS)).toBe(true);
+  });
+
   test('canary: a module that looks once in decades → does not hear of a wish', async () => {
-    const deaf = text.replace('864e5', '864e9');
+    const deaf = text.replaceAll('864e5', '864e9');
     expect(deaf).not.toBe(text);
     const device = await waiting(deaf);
     await rotate(device.deviceId);
