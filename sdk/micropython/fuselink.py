@@ -316,7 +316,7 @@ def decode_record(blob):
 class FileStore:
     """Small blobs by name, a file each, in a folder of their own: credentials, boot count, uploads under way.
 
-    A cut leaves a name as it was, as it was to be, or (on FAT, which cannot replace a file) empty; never another name.
+    A cut leaves a name as it was, as it was to be, or (on FAT) torn or empty; never another name.
     """
 
     def __init__(self, folder):
@@ -365,7 +365,7 @@ class FileStore:
 
 
 class NvsStore:
-    """The same over ESP32's NVS, which is atomic for each name."""
+    """The same over ESP32's NVS, which is atomic for each name. Names have at most 15 characters."""
 
     BLOB_BYTES_MAX = 1984
 
@@ -384,6 +384,8 @@ class NvsStore:
             raise
 
     def write(self, name, blob):
+        if len(blob) > self.BLOB_BYTES_MAX:
+            raise OSError(-0x110E, "ESP_ERR_NVS_VALUE_TOO_LONG")
         # Where there is no room this raises and both keys stay: the usual idiom of erasing the partition loses them.
         self._nvs.set_blob(name, blob)
         self._nvs.commit()
@@ -428,16 +430,18 @@ if _MICRO:
         return open(path, "ab")
 
     def _write_durably(folder, path, blob):
-        # Beside it and then in its place: littlefs has a file on the medium when it is closed, and replaces in one step.
-        beside = path + ".new"
-        with open(beside, "wb") as file:
+        # In place. littlefs has the old bytes until the file is closed, then the new ones. FAT cannot replace a file: its
+        # rename deletes first, and cut between the two it leaves a chain of clusters that belongs to two files. Over bytes
+        # of the same length it changes nothing but those.
+        with open(path, "r+b" if _length(path) == len(blob) else "wb") as file:
             file.write(blob)
-        try:
-            os.rename(beside, path)
-        except OSError:  # FAT
-            os.remove(path)
-            os.rename(beside, path)
         _sync_file(None)
+
+    def _length(path):
+        try:
+            return os.stat(path)[6]
+        except OSError:
+            return -1
 
     def _sync_file(file):
         if file:
@@ -565,9 +569,9 @@ def provision(store, key_text, device_id=None, recovery_secret=None, replace=Fal
     if held and not known and not replace:
         detail = "there is a key already (%s); replace=True puts this one in its place" % held[0].fingerprint
         raise FuselinkError("key_present", detail)
-    if recovery_secret is not None:
-        secret = recovery_secret.strip().lower()
-        if not device_id or unhexed(secret, 32) is None:
+    if device_id or recovery_secret is not None:
+        secret = None if recovery_secret is None else recovery_secret.strip().lower()
+        if not device_id or (secret is not None and unhexed(secret, 32) is None):
             detail = "expected a device id and a recovery secret of 64 hex characters, got something else"
             raise FuselinkError("option_invalid", detail)
         store.write("identity", json.dumps({"device_id": device_id, "recovery_secret": secret}).encode())
@@ -619,6 +623,8 @@ WAKE_MS_MAX = 2000
 BACK_OFF_MS_BASE = 5000
 BACK_OFF_MS_MAX = 3600000
 PACE_MS = 900000
+# A device with nothing to send hears of a rotation within this: it asks at a random moment of the hour's second half.
+LOOK_MS = 3600000
 GENERATION, BASE, FINGERPRINT = 0, 1, 2
 
 
@@ -885,7 +891,7 @@ class Answer:
         self.status = status
         self.headers = headers
         self.body = body
-        # Signed by the server for this very request; and the path of the link that came wrapped with it.
+        # Vouched for: signed by the server for this very request. And the path of the link that came wrapped with it.
         self.signed = False
         self.link = None
 
@@ -1003,6 +1009,8 @@ class Wire:
     def __init__(self, url, ca=None, connect=None, silence_seconds=30, clock=None):
         self.scheme, self.host, self.port, self.prefix = parse_url(url)
         self._context = tls_context(ca) if self.scheme == "https" and connect is None else None
+        # The other end has shown a certificate for this name.
+        self.verified = self._context is not None
         self._connect = connect
         self._silence = silence_seconds
         self._clock = clock or Clock()
@@ -1469,7 +1477,12 @@ class Upload:
         if self.record:
             kept = {"file": self.source.identity, "options": self._described(), "key": self.key}
             kept["location"], kept["restarts"] = self.location, self.restarts
-            self.client.store.write(self.record, json.dumps(kept).encode())
+            try:
+                self.client.store.write(self.record, json.dumps(kept).encode())
+            except OSError as error:
+                # No room to remember it is no reason not to send it.
+                self.record = None
+                self.client.tell("%s: cannot be remembered, so a cut would send it again (%s)" % (self.options["filename"], error))
 
     def _forget(self):
         if self.record:
@@ -1795,6 +1808,7 @@ class Rotation:
         # One process drives the store; others follow what it writes, and never write a slot.
         self._lock = store.lock("rotation")
         self.due_at = None
+        self._look_later()
         self._drawn = None
         self._todo = []
         try:
@@ -1808,6 +1822,9 @@ class Rotation:
 
     def device_id(self):
         return self._identity["device_id"] if self._identity else None
+
+    def _recovery_secret(self):
+        return self._identity and unhexed(self._identity["recovery_secret"], 32)
 
     def feed(self, kind, said):
         for effect in self.agent.step(kind, **said):
@@ -1838,14 +1855,36 @@ class Rotation:
     def heard(self, answer, used, request, registered=None):
         for kind, said in events_of(answer, used, request, registered, self._client.believes(answer)):
             self.feed(kind, said)
+        if answer is not None:
+            self._look_later()
 
     def tick(self):
-        """Does what is due; returns in how many ms it wants to be called again, or None: after the next answer."""
-        if self.due_at is not None and self._client.clock.ms() >= self.due_at:
+        """Does what is due; returns in how many ms it wants to be called again."""
+        now = self._client.clock.ms()
+        if self.due_at is not None and now >= self.due_at:
             self.due_at = None
             self.feed("due", {})
+        elif self.due_at is None and self._lock and now >= self._look_at:
+            self._look()
         self.work()
-        return None if self.due_at is None else max(0, self.due_at - self._client.clock.ms())
+        due = self._look_at if self.due_at is None else self.due_at
+        return max(0, due - self._client.clock.ms())
+
+    def _look_later(self):
+        """Whatever the server answers tells of a rotation; it is only asked where it had nothing to answer."""
+        self._look_at = self._client.clock.ms() + LOOK_MS // 2 + self._client.random_below(LOOK_MS // 2)
+
+    def _look(self):
+        self._look_later()
+        try:
+            key = self.key()
+        except FuselinkError:
+            return
+        try:
+            answer = self._client.exchange(key, "GET", "/v1/device", [])
+        except Lost:
+            answer = None
+        self.heard(answer, key.fingerprint, "other")
 
     def work(self):
         for _ in range(self.EFFECTS_MAX):
@@ -1901,14 +1940,15 @@ class Rotation:
     def _register(self, slot, by, recovery):
         key = self.slots.key(slot[FINGERPRINT])
         vouching = self.slots.key(by) if by else None
-        if key is None or (vouching is None and not (recovery and self._identity)):
+        secret = self._recovery_secret() if recovery else None
+        if key is None or (vouching is None and not secret):
             return self.feed("failed", {})
         digest = hexed(sha256(key.raw))
         generation, base, fingerprint = slot
         said = {"generation": generation, "fingerprint": fingerprint, "sha256": digest}
-        if not (recovery and self._identity):
+        if not secret:
             return self._post("/v1/device/rotation", said, vouching, "register", fingerprint)
-        device, secret = self._identity["device_id"], unhexed(self._identity["recovery_secret"], 32)
+        device = self.device_id()
         words = ["fuselink recovery proof v1", device, str(generation), base, fingerprint, digest]
         proof = hmac_sha256(sha256(b"fuselink recovery v1", secret), "\n".join(words).encode())
         said["device_id"], said["base"], said["proof"] = device, base, hexed(proof)
@@ -1979,6 +2019,10 @@ class Queue:
         spool = counts.get("spool") or hexed(self._client.random(8))
         return {"next": counts.get("next", 1), "spool": spool, "dropped": counts.get("dropped", 0)}
 
+    def _count(self, counts):
+        # Always as long, as the number of the boot is.
+        self._files.write("counts", b"%-96s" % json.dumps(counts).encode())
+
     def record(self, value):
         """Keeps one reading; returns once it is on the medium. The sequence it got."""
         lock = self._files.lock("queue", wait=True)
@@ -2025,7 +2069,7 @@ class Queue:
             # The number first: after a cut between the two it is at worst written again.
             counts = self._counts()
             counts["next"] = entries[-1][1] + 1
-            self._files.write("counts", json.dumps(counts).encode())
+            self._count(counts)
             name = "%010d-%s.batch" % (entries[0][1], hexed(self._client.random(16)))
             os.rename(self._folder + "/" + self.OPEN, self._folder + "/" + name)
         else:
@@ -2039,7 +2083,7 @@ class Queue:
             lost = len(self._entries(names[0]))
             counts = self._counts()
             counts["dropped"] += lost
-            self._files.write("counts", json.dumps(counts).encode())
+            self._count(counts)
             self._files.remove(names.pop(0))
             sizes.pop(0)
             self._client.tell("the queue is full: %d readings were dropped" % lost)
@@ -2048,8 +2092,11 @@ class Queue:
         """Readings lost for want of room since the queue was made."""
         return self._counts()["dropped"]
 
-    def flush(self, **options):
-        """Sends everything recorded before; returns the transfers. What cannot be sent now stays."""
+    def flush(self, told=None, **options):
+        """Sends everything recorded before; returns the transfers. What cannot be sent now stays.
+
+        `told(transfer)` hears of each as soon as it is there: a link is given once, whatever becomes of the next batch.
+        """
         lock = self._files.lock("queue", wait=True)
         try:
             self._seal()
@@ -2057,12 +2104,16 @@ class Queue:
             _unlock(lock)
         sending = self._files.lock("sending", wait=True)
         try:
-            done = [self._send(name, options) for name in self._sealed()]
-            return [sent for sent in done if sent]
+            done = []
+            for name in self._sealed():
+                sent = self._send(name, told, options)
+                if sent:
+                    done.append(sent)
+            return done
         finally:
             _unlock(sending)
 
-    def _send(self, name, options):
+    def _send(self, name, told, options):
         entries = self._entries(name)
         if not entries:
             # Dropped meanwhile to make room, or nothing in it is sound: what was damaged is counted.
@@ -2093,6 +2144,9 @@ class Queue:
             # Sent by a run that was cut before it could remove the file, and read by somebody since.
             if error.code != "idempotency_gone":
                 raise
+        if sent and told:
+            # Before it is forgotten here: cut between the two, the next run hears of the same link again.
+            told(sent)
         self._files.remove(name)
         return sent
 
@@ -2150,7 +2204,8 @@ class Client:
         lock = store.lock("boot", wait=True)
         try:
             boot = (_whole((store.read("boot") or b"").decode(), 4294967294) or 0) + 1
-            store.write("boot", str(boot).encode())
+            # Always as long: FAT then changes these bytes and nothing else.
+            store.write("boot", b"%010d" % boot)
             return boot
         except OSError as error:
             self.tell("this start could not be counted: %s" % error)
@@ -2173,6 +2228,9 @@ class Client:
         """One request under `key` (None: under no key)."""
         if key and self.signed:
             return self._exchange_signed(key, method, path, headers, body, phase)
+        return self._exchange_plain(key, method, path, headers, body, length, phase)
+
+    def _exchange_plain(self, key, method, path, headers, body, length, phase):
         if key:
             headers = headers + [("Authorization", "Bearer " + key.text())]
             if self.rotation and self._boot:
@@ -2192,9 +2250,15 @@ class Client:
         for tries in range(NONCE_TRIES):
             answer = self._attempt_signed(key, method, path, headers, body, phase)
             if not answer.signed or answer.status != 401 or tries == NONCE_TRIES - 1:
-                return answer
+                break
             if not (answer.problem()[0] or "").startswith("nonce_"):
-                return answer
+                break
+        if self.wire.verified and answer.status == 401 and answer.problem()[0] == "signature_key_unseen":
+            # The server has only the digest of a key that was minted here (after a recovery), and no signature can be
+            # checked by that. It is told once, by TLS that was checked; from then on it knows this key's signatures.
+            answer = self._exchange_plain(key, method, path, headers, body, len(body or b""), phase)
+            answer.signed = True
+        return answer
 
     def _attempt_signed(self, key, method, path, headers, body, phase):
         headers = headers + [("Fuselink-Device", self._device_field(phase))]
@@ -2323,7 +2387,7 @@ class Client:
             self.clock.sleep(min(left, 1000 if due is None else max(due, 1)))
 
     def tick(self):
-        """Lets the rotation do what is due: call it from the main loop. In how many ms again, or None."""
+        """Lets the rotation do what is due: call it from the main loop. In how many ms again; None: a fixed key has no rotation."""
         return self.rotation.tick() if self.rotation else None
 
     def status(self):
@@ -2340,8 +2404,9 @@ class Client:
         """Keeps a reading (anything JSON can say) until `flush` has sent it; returns once it is on the medium."""
         return self._queue().record(value)
 
-    def flush(self, **options):
-        return self._queue().flush(**options)
+    def flush(self, told=None, **options):
+        """Sends what was recorded before; `told(transfer)` hears of each batch as it goes. Returns the transfers."""
+        return self._queue().flush(told, **options)
 
     def _queue(self):
         if self.queue is None:
@@ -2383,6 +2448,10 @@ environment:
 
 A key is never taken from the command line, where every process could read it."""
 
+    KEY_HELP = """import takes `fuselink-server device enrol --json` whole: then the recovery secret is kept, too. stage puts
+the key of `device issue --json` beside the present one, which is dropped only when the new one has proven itself.
+A key is never shown again and never taken from the command line. The store is a folder of files of mode 0600."""
+
     def exit_code_of(error):
         """The exit status for what went wrong: sdk/cli/exit-codes.ts."""
         if isinstance(error, Lost):
@@ -2392,11 +2461,27 @@ A key is never taken from the command line, where every process could read it.""
             return 2
         if code in ("upload_gone", "idempotency_gone"):
             return 4
-        if code in ("unreachable", "connection_lost", "silent", "transfer_uploading"):
+        if code in ("unreachable", "connection_lost", "silent", "answer_unsigned", "transfer_uploading"):
             return 5
         if status is None:
             return 3 if code in ("payload_too_large", "credentials_refused") else 1
         return 5 if status >= 500 and status != 507 else 3
+
+    def without_keys(text):
+        """What is told to a person, with every word that is a key left out: it may stand where a path was meant."""
+        for word in text.replace("'", " ").replace("=", " ").replace(":", " ").replace(",", " ").split():
+            if parse_key(word):
+                text = text.replace(word, "(a key)")
+        return text
+
+    class Parser(argparse.ArgumentParser):
+        """Complaints in the words of the other client, and no key in them."""
+
+        def __init__(self, *words, **options):
+            super().__init__(*words, allow_abbrev=False, **options)
+
+        def error(self, message):
+            self.exit(2, "fuselink: %s (see %s --help)\n" % (without_keys(message), self.prog))
 
     class Interrupted(BaseException):
         def __init__(self, number):
@@ -2424,8 +2509,8 @@ A key is never taken from the command line, where every process could read it.""
     def _folder(variable, fallback):
         return os.environ.get(variable) or os.path.expanduser(fallback)
 
-    def _store():
-        return FileStore(_folder("FUSELINK_CREDENTIALS", "~/.config/fuselink-python"))
+    def _store(folder=None):
+        return FileStore(folder or _folder("FUSELINK_CREDENTIALS", "~/.config/fuselink-python"))
 
     def _given_key(words):
         path = words.key_file or (None if os.environ.get("FUSELINK_KEY") else os.environ.get("FUSELINK_KEY_FILE"))
@@ -2439,7 +2524,7 @@ A key is never taken from the command line, where every process could read it.""
         state = _folder("FUSELINK_STATE", "~/.local/state/fuselink-python")
         return Client(
             url, key=key, store=None if key else _store(), ca=_text_of(ca, "--ca") if ca else None,
-            state=FileStore(state), queue=os.path.join(state, "queue"), tell=_say,
+            state=FileStore(state), queue=os.path.join(state, "queue"), tell=_say, signed=words.signed, device=words.device,
         )  # fmt: skip
 
     def _say(text):
@@ -2447,11 +2532,12 @@ A key is never taken from the command line, where every process could read it.""
 
     def _complain(words, error, file=None):
         again = "; the same command goes on where this stopped" if getattr(error, "resumable", False) else ""
-        detail = "%s [%s]" % (error.detail, error.code)
-        named = file is None or error.detail.startswith(str(file))
-        _say(("%s%s" if named else "%s: %s") % (("" if named else file), detail + again))
+        detail = without_keys(error.detail)
+        file = file and without_keys(file)
+        named = "fuselink: " if file is None else "" if error.detail.startswith(str(file)) else "%s: " % file
+        _say("%s%s [%s]%s" % (named, detail, error.code, again))
         if words.json:
-            told = {"code": error.code, "detail": error.detail, "status": getattr(error, "status", None)}
+            told = {"code": error.code, "detail": detail, "status": getattr(error, "status", None)}
             told["resumable"] = getattr(error, "resumable", True)
             print(json.dumps({"error": told} if file is None else {"file": file, "error": told}), flush=True)
         return exit_code_of(error)
@@ -2491,28 +2577,39 @@ A key is never taken from the command line, where every process could read it.""
         return 0
 
     def run_record(words):
-        """A line of standard input is a reading: JSON, or else text."""
+        """A line of standard input is a reading: JSON, or else text. One that cannot be kept is told, and the next is taken."""
         client = _client(words)
-        for line in sys.stdin:
-            line = line.rstrip("\r\n")
+        refused = 0
+        for raw in sys.stdin.buffer:
+            line = raw.decode("utf-8", "replace").rstrip("\r\n")
             if line:
                 try:
                     value = json.loads(line)
                 except ValueError:
                     value = line
-                client.record(value)
-        return 0
+                try:
+                    client.record(value)
+                except FuselinkError as error:
+                    refused = _complain(words, error)
+        return refused
 
     def run_flush(words):
         client = _client(words)
-        for done in client.flush(give_up_seconds=words.wait):
-            print(json.dumps(done) if words.json else done["url"], flush=True)
+        client.flush(lambda done: print(json.dumps(done) if words.json else done["url"], flush=True), give_up_seconds=words.wait)
         client.close()
         return 0
 
     def run_daemon(words):
         """Lets the key rotate and sends what is recorded, until it is stopped."""
         client = _client(words)
+
+        def told(done):
+            _say("%s: %d bytes" % (done["filename"], done["size"]))
+            if words.links:
+                with _open_to_append(words.links) as file:
+                    file.write(json.dumps(done).encode() + b"\n")
+                    _sync_file(file)
+
         next_flush = 0
         while True:
             due = client.tick()
@@ -2520,38 +2617,126 @@ A key is never taken from the command line, where every process could read it.""
             if now >= next_flush:
                 next_flush = now + words.every * 1000
                 try:
-                    for done in client.flush(give_up_seconds=words.every):
-                        _say("%s: %d bytes" % (done["filename"], done["size"]))
+                    client.flush(told, give_up_seconds=words.every)
                 except (FuselinkError, Lost) as error:
                     _say("%s; kept, and tried again" % error)
             time.sleep(max(0.05, min(next_flush - now, 60000 if due is None else due) / 1000))
 
-    def run_key(words):
-        store = _store()
-        if words.verb == "import":
-            secret = _text_of(words.recovery_file, "--recovery-file") if words.recovery_file else None
-            text = _text_of(words.key_file, "--key-file") if words.key_file else sys.stdin.read(4096)
-            print(provision(store, text, words.device, secret, words.replace))
-            _say("The key is in %s. Delete where it came from." % store.folder)
-            return 0
-        held = [record for record in Slots(store).pair() if record]
-        for record in {record.fingerprint: record for record in held}.values():
-            told = {"fingerprint": record.fingerprint, "generation": record.generation}
-            print(json.dumps(told) if words.json else "%s, generation %d" % (record.fingerprint, record.generation))
-        if not held:
+    # A key is 64 or 32 characters, and its JSON a few hundred; more than this on standard input is something else.
+    INPUT_BYTES_MAX = 4096
+
+    def _given(words):
+        """The text of a key, and what came with it where it is the JSON of `device enrol`, `issue` or `reprovision`."""
+        if words.key_file:
+            text = _text_of(words.key_file, "--key-file")
+        else:
+            text = sys.stdin.buffer.read(INPUT_BYTES_MAX + 1).decode("utf-8", "replace")
+        text = text.strip()
+        if len(text) > INPUT_BYTES_MAX:
+            raise FuselinkError("option_invalid", "expected a key, got far more than one")
+        said = {"api_key": text}
+        if text.startswith("{"):
+            try:
+                said = json.loads(text)
+            except ValueError:
+                detail = "expected the JSON of `fuselink-server device enrol --json`, got something that is none"
+                raise FuselinkError("option_invalid", detail) from None
+        rotation = said.get("rotation") if isinstance(said.get("rotation"), dict) else {}
+        said["device_id"] = words.device or said.get("device_id") or rotation.get("device_id")
+        if words.recovery_file:
+            said["recovery_secret"] = _text_of(words.recovery_file, "--recovery-file")
+        said["key"] = str(said.get("api_key") or said.get("key") or "")
+        return said
+
+    def _key_import(words, store):
+        given = _given(words)
+        try:
+            print_ = provision(store, given["key"], given["device_id"], given.get("recovery_secret"), words.replace)
+        except FuselinkError as error:
+            if error.code != "key_present":
+                raise
+            detail = error.detail.replace("replace=True", "--replace")
+            raise FuselinkError(error.code, detail) from None
+        recovery = given.get("recovery_secret") is not None
+        told = {"fingerprint": print_, "folder": store.folder, "recovery": recovery}
+        print(json.dumps(told) if words.json else print_)
+        also = ", and the recovery secret beside it" if recovery else ""
+        _say("The key is in %s%s. Delete where it came from." % (store.folder, also))
+        return 0
+
+    def _key_stage(words, store):
+        """A key that an operator carried here goes beside the present one: both stay until the new one has proven itself."""
+        given = _given(words)
+        key, generation = parse_key(given["key"]), given.get("generation")
+        base = _slots_at_boot(store).base
+        if key is None:
+            raise FuselinkError("option_invalid", "expected a key, or the JSON that has one, got neither (it is not repeated here)")
+        if base is None:
+            raise FuselinkError("key_missing", "expected a key to stand beside, got an empty store: `key import`")
+        if not isinstance(generation, int) or generation <= base[GENERATION]:
+            detail = "expected the JSON of `fuselink-server device issue --json` with a generation above %d, got %s"
+            raise FuselinkError("option_invalid", detail % (base[GENERATION], generation or "a key alone"))
+        answer = Slots(store).stage(key, generation, base[FINGERPRINT])
+        if answer != "staged":
+            raise FuselinkError("option_invalid", "the key cannot stand beside the present one (%s)" % answer)
+        told = {"fingerprint": key.fingerprint, "generation": generation, "folder": store.folder}
+        print(json.dumps(told) if words.json else key.fingerprint)
+        _say("Staged beside the present key. What runs on this store takes it at its next start.")
+        return 0
+
+    def _slots_at_boot(store):
+        agent = Agent()
+        agent.step("booted", slots=[record and record.slot() for record in Slots(store).pair()])
+        return agent
+
+    def _key_show(words, store, full):
+        agent = _slots_at_boot(store)
+        base, candidate = agent.base, agent.candidate
+        state = "two-keys" if candidate else "settled" if base else "empty"
+        if words.json:
+            told = {"folder": store.folder, "state": state, "mirrored": agent.mirrored}
+            for name, slot in (("key", base), ("candidate", candidate)):
+                told[name] = slot and {"fingerprint": slot[FINGERPRINT], "generation": slot[GENERATION]}
+            print(json.dumps(told))
+        elif full:
+            print("folder      %s\nstate       %s" % (store.folder, state))
+            for name, slot in (("key", base), ("candidate", candidate)):
+                if slot:
+                    print("%-11s %s, generation %d" % (name, slot[FINGERPRINT], slot[GENERATION]))
+            if base:
+                print("mirrored    %s" % ("yes" if agent.mirrored else "no: one slot holds it; the next start heals that"))
+        elif base:
+            print(base[FINGERPRINT])
+        if not base:
             _say("There is no key in %s. `python3 -m fuselink key import` puts one there." % store.folder)
-        return 0 if held else 1
+        return 0 if base else 1
+
+    def run_key(words):
+        # Whatever else stands there may be a key: it is not repeated.
+        if len(words.verb) != 1 or words.verb[0] not in ("import", "stage", "show", "status"):
+            detail = "expected import, stage, show or status alone: a key is never given on the command line"
+            raise FuselinkError("option_invalid", detail)
+        verb, store = words.verb[0], _store(words.folder)
+        if verb == "import":
+            return _key_import(words, store)
+        if verb == "stage":
+            return _key_stage(words, store)
+        return _key_show(words, store, verb == "status")
 
     def parser_of():
-        usual = argparse.ArgumentParser(add_help=False)
+        usual = Parser(add_help=False)
         usual.add_argument("--url", help="the server (or FUSELINK_URL)")
         usual.add_argument("--key-file", metavar="FILE", help="file with the API key (or FUSELINK_KEY, or the credential store)")
         usual.add_argument("--ca", metavar="FILE", help="PEM certificates to trust beside the system's (or FUSELINK_CA)")
+        usual.add_argument(
+            "--signed", action="store_true", help="sign requests: the key never travels (for a line that no TLS protects)"
+        )
+        usual.add_argument("--device", metavar="ID", help="the device's id, for --signed where the credential store does not know it")
         usual.add_argument("--json", action="store_true", help="print results and errors as JSON, one object a line")
         usual.add_argument(
             "--wait", type=wait_of, default=60, metavar="DURATION", help="give up after so long without progress (1m; `forever`)"
         )
-        whole = argparse.ArgumentParser(
+        whole = Parser(
             prog="fuselink", description="Send files that burn when they are read.", epilog=EXIT_HELP,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
@@ -2576,19 +2761,31 @@ A key is never taken from the command line, where every process could read it.""
         flush.set_defaults(run=run_flush)
         daemon = verbs.add_parser("daemon", parents=[usual], help="send readings and let the key rotate, until stopped")
         daemon.add_argument("--every", type=seconds_of, default=60, metavar="DURATION", help="between two sends (1m)")
+        daemon.add_argument("--links", metavar="FILE", help="append what was sent and its link, a JSON object a line")
         daemon.set_defaults(run=run_daemon)
-        key = verbs.add_parser("key", help="the credential store: put a key in, or see which one is there")
-        key.add_argument("verb", choices=["import", "show"])
-        key.add_argument("--key-file", metavar="FILE", help="import: the file with the key (default: standard input)")
-        key.add_argument("--device", metavar="ID", help="import: the device's id")
-        key.add_argument("--recovery-file", metavar="FILE", help="import: the file with its recovery secret")
+        key = verbs.add_parser(
+            "key", help="the credential store: put a key in, or see which one is there", epilog=KEY_HELP,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        key.add_argument("verb", nargs="*", metavar="import|stage|show|status", help="show: the fingerprint; status: all of it")
+        key.add_argument(
+            "--key-file", metavar="FILE",
+            help="import, stage: the file with the key, or with the JSON it came in (default: standard input)",
+        )  # fmt: skip
+        key.add_argument("--device", metavar="ID", help="import: the device's id, where the JSON does not say it")
+        key.add_argument("--recovery-file", metavar="FILE", help="import: the file with its recovery secret, likewise")
         key.add_argument("--replace", action="store_true", help="import: put it in the place of another key")
+        key.add_argument("--folder", metavar="DIR", help="the store (or FUSELINK_CREDENTIALS)")
         key.add_argument("--json", action="store_true", help="print JSON")
         key.set_defaults(run=run_key)
         return whole
 
     def main(argv=None):
-        words = parser_of().parse_args(argv)
+        parser = parser_of()
+        if not (sys.argv[1:] if argv is None else argv):
+            parser.print_help(sys.stderr)
+            return 2
+        words = parser.parse_args(argv)
 
         def stop(number, _frame):
             raise Interrupted(number)
@@ -2602,6 +2799,8 @@ A key is never taken from the command line, where every process could read it.""
         except (FuselinkError, Lost) as error:
             return _complain(words, error)
         except BrokenPipeError:
+            # Whoever read has gone; what Python would still flush goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
         except OSError as error:
             return _complain(words, FuselinkError("io", str(error)))

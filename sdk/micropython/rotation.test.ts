@@ -100,6 +100,59 @@ onEachInterpreter('rotation at a real server', (open, micro) => {
     expect(await value('store.slot_writes')).toBe(SLOT_WRITES);
   });
 
+  test('settled, with nothing to send → hears of a rotation by asking, once in an hour at a random moment', async () => {
+    const device = await enrol();
+    await device.settle(1);
+    await python.run('client = device.client; kept = client.exchange; asked = []');
+    await python.run(`
+def exchange(key, method, path, *rest, **more):
+    asked.append([client.clock.ms(), method, path])
+    return kept(key, method, path, *rest, **more)
+
+def hours(count):
+    until = client.clock.ms() + count * 3600000
+    while client.clock.ms() < until:
+        client.clock.sleep(client.tick())
+
+client.exchange = exchange
+hours(20)
+`);
+    const asked = (await value('asked')) as [number, string, string][];
+    expect(asked.every(([, method, path]) => `${method} ${path}` === 'GET /v1/device')).toBe(true);
+    const gaps = asked.slice(1).map(([ms], index) => ms - (asked[index]?.[0] ?? 0));
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(1_800_000);
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(3_600_000);
+    expect(new Set(gaps).size).toBeGreaterThan(5);
+    await device.order({ verb: 'rotate', plan: { soakMs: 0 } });
+    await python.run('hours(2)');
+    kit.advance(61_000);
+    await python.run('hours(2)');
+    expect((await device.look()).state).toBe('IDLE');
+    expect((await value('device.state()')).base[0]).toBe(2);
+  });
+
+  test('a server that cannot be reached, in the look → asked again ever more seldom, at most once in an hour', async () => {
+    await enrol();
+    await value('device.live(1)');
+    await python.run(`
+client = device.client
+asked = []
+
+def unreachable(*_words, **_more):
+    asked.append(client.clock.ms())
+    raise fuselink.Lost("unreachable", "nobody")
+
+client.exchange = unreachable
+until = client.clock.ms() + 24 * 3600000
+while client.clock.ms() < until:
+    client.clock.sleep(client.tick())
+`);
+    const count = (await value('len(asked)')) as number;
+    expect(count).toBeGreaterThanOrEqual(24);
+    // The back-off is random below an hour, and half an hour on average once it is there.
+    expect(count).toBeLessThan(150);
+  });
+
   test('quarantine: proves itself with its recovery secret → a new key, without an operator', async () => {
     const device = await enrol();
     await device.order({ verb: 'quarantine', reason: 'test' });

@@ -108,40 +108,4 @@ refused = testkit.attempt(lambda: fuselink.Slots(store).stage(keys[1], 2, prints
     expect(JSON.parse(JSON.parse(JSON.stringify(await python.run('print(refused)')))).code).toBe('slot_unwritable');
     expect(await value('store.read("slot0") == sound')).toBe(true);
   });
-
-  test('NVS: blobs by name, absent ones, a full partition → as in files; nothing is ever erased for room', async () => {
-    await python.run(`
-testkit.fake_nvs()
-store = fuselink.NvsStore()
-slots = fuselink.Slots(store)
-empty = look(slots)
-slots.provision(keys[0], 1)
-testkit.FakeNvs.full = True
-try:
-    slots.stage(keys[1], 2, prints[0])
-    refused = None
-except OSError as error:
-    refused = error.args[0]
-testkit.FakeNvs.full = False
-after_full = look(slots)
-slots.stage(keys[1], 2, prints[0])
-store.write("u0123", b"x")
-store.remove("u0123")
-store.remove("u0123")
-gone = store.read("u0123")
-`);
-    expect(await value('[empty, refused, after_full, look(slots), gone]')).toEqual([
-      [null, null],
-      -4357,
-      [
-        [1, 0],
-        [1, 0],
-      ],
-      [
-        [1, 0],
-        [2, 1],
-      ],
-      null,
-    ]);
-  });
 });

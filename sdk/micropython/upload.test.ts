@@ -118,6 +118,22 @@ onEachInterpreter('uploads to a real server', (open) => {
     await expectStored(server, await send('place'), { content: content(150_000) });
   });
 
+  test('the store of uploads under way is full → said, and the file is sent all the same', async () => {
+    await python.run(`
+class Full(testkit.CutStore):
+    def write(self, name, blob):
+        if name.startswith("u"):
+            raise OSError(28)
+        super().write(name, blob)
+
+place = testkit.scratch("unremembered.bin", large)
+told.clear()
+`);
+    await connected(server.url, 'state=Full()');
+    await expectStored(server, await send('place'), { content: content(LARGE_BYTES) });
+    expect((await value('told')).join()).toContain('cannot be remembered');
+  });
+
   test('readings: kept through a cut, numbered on, sent once each → the batch and its manifest', async () => {
     await python.run('folder = testkit.scratch_folder("queue"); kept = testkit.CutStore()');
     await connected(server.url, 'state=kept, queue=folder');

@@ -116,7 +116,7 @@ describe('device profiles', () => {
     async ({ open }) => {
       const board = await open();
       try {
-        await board.run('testkit.fake_nvs(); import os; place = testkit.scratch("log.csv", b"a,b\\n1,2\\n")');
+        await board.run('import fake_esp32; fake_esp32.boot(); place = testkit.scratch("log.csv", b"a,b\\n1,2\\n")');
         const provision = snippet(page('esp32-micropython'), 'micropython-provision')
           .replace('KEY', device.key)
           .replace('DEVICE', device.id)

@@ -5,7 +5,7 @@ import os
 import stat
 
 import fuselink
-from testkit import PowerCut
+from testkit import KEYS, PowerCut, rotations
 
 
 class Inode:
@@ -107,20 +107,6 @@ class CutDisk:
         self.names, self.durable = dict(names), dict(names)
         self.open_files = {}
         self.at = None
-
-
-KEYS = [fuselink.Key(fuselink.FORM_HEX, bytes([number]) * 32) for number in (1, 2, 3)]
-
-
-def rotations(slots):
-    """Two rotations as the agent has them done, each step with the fingerprint that must not be lost while it runs."""
-    first, second, third = (key.fingerprint for key in KEYS)
-    return [
-        (first, lambda: slots.stage(KEYS[1], 2, first)),
-        (second, lambda: slots.settle(second)),
-        (second, lambda: slots.stage(KEYS[2], 3, second)),
-        (third, lambda: slots.settle(third)),
-    ]
 
 
 def cut_everywhere(synced=True):

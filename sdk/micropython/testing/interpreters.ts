@@ -9,8 +9,9 @@ import { BoardSockets } from './board-sockets.ts';
 
 const HERE = import.meta.dirname;
 export const CLIENT = join(HERE, '../fuselink.py');
-const TESTKIT = join(HERE, 'testkit.py');
 const SOCKET = join(HERE, 'board_socket.py');
+/** What a test may import on a board in WebAssembly. */
+const TEST_MODULES = ['testkit.py', 'cut_lives.py', 'fake_esp32.py', 'nvs_flash.py', 'torn_files.py'];
 const DRIVER = join(HERE, 'driver.py');
 const WASM = join(HERE, '../../../node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs');
 
@@ -31,12 +32,15 @@ export interface KnownInterpreter {
   open(): Promise<Interpreter>;
 }
 
-/** `python3` (or what FUSELINK_PYTHON names), if it is 3.9 or later. */
+/** `python3` (or what TEST_PYTHON names), if it is 3.9 or later. */
 export function python(): { program: string; missing: string | null } {
-  const program = process.env['FUSELINK_PYTHON'] ?? 'python3';
+  const program = process.env['TEST_PYTHON'] ?? 'python3';
   const ran = spawnSync(program, ['-c', 'import sys; print(sys.version_info >= (3, 9))'], { encoding: 'utf8' });
   const good = ran.status === 0 && ran.stdout.trim() === 'True';
-  return { program, missing: good ? null : 'needs Python 3.9 or later: apt-get install python3' };
+  return {
+    program,
+    missing: good ? null : 'needs Python 3.9 or later: apt-get install python3',
+  };
 }
 
 /** Python keeps what it compiled, but not in the repository's own tree. */
@@ -45,9 +49,19 @@ export const PYTHON_ENV = {
   PYTHONPATH: join(HERE, '..'),
 };
 
-async function openProcess(program: string): Promise<Interpreter> {
-  const env = { PATH: process.env['PATH'] ?? '', ...PYTHON_ENV, MICROPYPATH: `${join(HERE, '..')}:${HERE}` };
-  const child = spawn(program, [DRIVER], { stdio: ['pipe', 'pipe', 'inherit'], env });
+/** Room for what the tests keep beside the client. */
+const UNIX_PORT_ARGS = ['-X', 'heapsize=64m'];
+
+async function openProcess(program: string, args: string[] = []): Promise<Interpreter> {
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    ...PYTHON_ENV,
+    MICROPYPATH: `${join(HERE, '..')}:${HERE}`,
+  };
+  const child = spawn(program, [...args, DRIVER], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env,
+  });
   child.stdin.on('error', () => {});
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const run = async (code: string) => {
@@ -79,7 +93,11 @@ async function openBoard(heapBytes = 1024 * 1024): Promise<Interpreter> {
     Atomics.store(bell, 0, 1);
     Atomics.notify(bell, 0);
   });
-  const modules = { 'fuselink.py': CLIENT, 'testkit.py': TESTKIT, 'socket.py': SOCKET };
+  const modules: Record<string, string> = {
+    'fuselink.py': CLIENT,
+    'socket.py': SOCKET,
+  };
+  for (const name of TEST_MODULES) modules[name] = join(HERE, name);
   const worker = new Worker(join(HERE, 'board-worker.mjs'), {
     workerData: { modules, port: port2, bell, heapBytes, interpreter: WASM },
     transferList: [port2],
@@ -104,15 +122,34 @@ async function openBoard(heapBytes = 1024 * 1024): Promise<Interpreter> {
 }
 
 const { program, missing } = python();
-const unixPort = process.env['FUSELINK_MICROPYTHON'];
 
-/** What the client is tested under. A MicroPython of one's own joins by its path in FUSELINK_MICROPYTHON. */
+/** A MicroPython with a file system of its own: what TEST_MICROPYTHON names, or `micropython`. */
+export const UNIX_PORT = process.env['TEST_MICROPYTHON'] ?? 'micropython';
+/** Why that cannot be used here; null where it can. */
+export const UNIX_PORT_MISSING =
+  spawnSync(UNIX_PORT, ['-c', 'import vfs; vfs.VfsLfs2; vfs.VfsFat']).status === 0
+    ? null
+    : 'needs MicroPython’s unix port: apt-get install micropython (Debian 13), or its path in TEST_MICROPYTHON';
+
+/** What the client is tested under. */
 export const INTERPRETERS: KnownInterpreter[] = [
   { name: 'Python', micro: false, missing, open: () => openProcess(program) },
-  { name: 'MicroPython (WebAssembly)', micro: true, missing: null, open: () => openBoard() },
-  ...(unixPort === undefined
-    ? []
-    : [{ name: 'MicroPython (unix)', micro: true, missing: null, open: () => openProcess(unixPort) }]),
+  {
+    name: 'MicroPython (WebAssembly)',
+    micro: true,
+    missing: null,
+    open: () => openBoard(),
+  },
+  ...(UNIX_PORT_MISSING === null
+    ? [
+        {
+          name: 'MicroPython (unix)',
+          micro: true,
+          missing: null,
+          open: () => openProcess(UNIX_PORT, UNIX_PORT_ARGS),
+        },
+      ]
+    : []),
 ];
 
 /** The suite under every interpreter; where one is missing it is skipped, and its title says why and how to get it. */

@@ -3,7 +3,6 @@
 import binascii
 import json
 import os
-import sys
 
 import fuselink
 
@@ -60,6 +59,20 @@ class CutStore:
 
     def lock(self, _name, wait=False):
         return True
+
+
+KEYS = [fuselink.Key(fuselink.FORM_HEX, bytes([number]) * 32) for number in (1, 2, 3)]
+
+
+def rotations(slots):
+    """Two rotations as the agent has them done, each step with the fingerprint that must not be lost while it runs."""
+    first, second, third = (key.fingerprint for key in KEYS)
+    return [
+        (first, lambda: slots.stage(KEYS[1], 2, first)),
+        (second, lambda: slots.settle(second)),
+        (second, lambda: slots.stage(KEYS[2], 3, second)),
+        (third, lambda: slots.settle(third)),
+    ]
 
 
 if _board:
@@ -206,50 +219,69 @@ def taken(answer, key, signature):
     return own and {"headers": own.headers, "link": own.link}
 
 
-class FakeNvs:
-    """esp32.NVS as the firmware has it: blobs into a buffer, errors by number."""
-
-    data = {}
-    full = False
-
-    def __init__(self, namespace):
-        self._namespace = namespace
-
-    def get_blob(self, name, buffer):
-        if (self._namespace, name) not in FakeNvs.data:
-            raise OSError(-0x1102, "ESP_ERR_NVS_NOT_FOUND")
-        blob = FakeNvs.data[self._namespace, name]
-        buffer[: len(blob)] = blob
-        return len(blob)
-
-    def set_blob(self, name, blob):
-        if len(name) > 15:
-            raise OSError(-0x1109, "ESP_ERR_NVS_KEY_TOO_LONG")
-        if FakeNvs.full:
-            raise OSError(-0x1105, "ESP_ERR_NVS_NOT_ENOUGH_SPACE")
-        FakeNvs.data[self._namespace, name] = bytes(blob)
-
-    def erase_key(self, name):
-        if FakeNvs.data.pop((self._namespace, name), None) is None:
-            raise OSError(-0x1102, "ESP_ERR_NVS_NOT_FOUND")
-
-    def commit(self):
-        pass
-
-
-def fake_nvs():
-    """From here on there is a module `esp32`, with an empty partition."""
-
-    class Module:
-        NVS = FakeNvs
-
-    FakeNvs.data = {}
-    FakeNvs.full = False
-    sys.modules["esp32"] = Module
-
-
 def time_passes(client):
     """What is due is done at once."""
     if client.rotation.due_at is not None:
         client.rotation.due_at = client.clock.ms()
     client.tick()
+
+
+def code_of(call):
+    """The number an NVS refuses with, as ESP-IDF writes it, or None."""
+    try:
+        call()
+    except OSError as error:
+        return "0x%04x" % -error.args[0]
+    return None
+
+
+def nvs_steps(open_nvs, steps):
+    """What each step of vectors/nvs.json answered, beside what it says: those that differ."""
+    handles, differ = {}, []
+    for number, step in enumerate(steps):
+        namespace = step.get("namespace", "fuselink")
+        answer = {"number": number}
+
+        def do():
+            if step["do"] == "open":
+                open_nvs(namespace)
+                return
+            if step["do"] == "restart":
+                handles.clear()
+                return
+            if namespace not in handles:
+                handles[namespace] = open_nvs(namespace)
+            nvs, name = handles[namespace], step["name"]
+            if step["do"] == "set":
+                nvs.set_blob(name, blob(step["bytes"], step["seed"]))
+                nvs.commit()
+            elif step["do"] == "erase":
+                nvs.erase_key(name)
+                nvs.commit()
+            else:
+                buffer = bytearray(4096)
+                answer["sha256"] = fuselink.hexed(fuselink.sha256(bytes(buffer[: nvs.get_blob(name, buffer)])))
+
+        answer["code"] = code_of(do)
+        if answer["code"] != step.get("code") or answer.get("sha256") != step.get("sha256"):
+            differ.append(answer)
+    return differ
+
+
+def blob(count, seed):
+    return bytes([(i * 31 + seed) & 255 for i in range(count)])
+
+
+def slot_steps(store, steps):
+    """Answer, and both slots in hex, after each step of vectors/slot-steps.json."""
+    slots, seen = fuselink.Slots(store), []
+    for step in steps:
+        key = fuselink.parse_key(step["key"]) if "key" in step else None
+        if step["do"] == "provision":
+            answer = slots.provision(key, step["generation"])
+        elif step["do"] == "stage":
+            answer = slots.stage(key, step["generation"], step["base"])
+        else:
+            answer = slots.settle(step["fingerprint"])
+        seen.append([answer] + [fuselink.hexed(store.read(name) or b"") for name in ("slot0", "slot1")])
+    return seen
