@@ -10,8 +10,12 @@ const { modules, port, bell, interpreter: path } = workerData;
 function ask(what, ...words) {
   Atomics.store(bell, 0, 0);
   port.postMessage({ what, words });
-  Atomics.wait(bell, 0, 0);
-  const answer = receiveMessageOnPort(port);
+  // The bell may still ring for the answer before: that one was taken as soon as it was there.
+  let answer = receiveMessageOnPort(port);
+  while (answer === undefined) {
+    Atomics.wait(bell, 0, 0);
+    answer = receiveMessageOnPort(port);
+  }
   return answer.message;
 }
 
