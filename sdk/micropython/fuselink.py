@@ -44,13 +44,16 @@ MICRO = sys.implementation.name == "micropython"
 VERSION = "0.1.0"
 # What is read and written at once: what a small heap has in one piece, or what a socket takes at once.
 PIECE_BYTES = 4096 if MICRO else 65536
+# Taken once, while the heap has so much in one piece: one request is made at a time.
+PIECE = memoryview(bytearray(PIECE_BYTES))
 # Larger than this goes out resumably: losing this much costs less than another round trip.
 ONE_SHOT_BYTES_MAX = 65536
 FILE_BYTES_MAX = 5368709120
 CHUNK_BYTES_MIN = 4096
 CHUNK_BYTES_SHRUNK = 8388608
-# What an answer may have; a captive portal sends pages of megabytes.
-ANSWER_BYTES_MAX = 65536
+# What an answer may have; a captive portal sends pages of megabytes. A board's heap has no more in one piece.
+ANSWER_BYTES_MAX = 8192 if MICRO else 65536
+LINE_BYTES_MAX = 8192
 HEADERS_MAX = 64
 RETRY_MS_MIN, RETRY_MS_BASE, RETRY_MS_MAX = 100, 1000, 120000
 # What only a person or hours will mend: a refused key, a full store.
@@ -1107,9 +1110,13 @@ class Wire:
         return self._answer(method)
 
     def _line(self):
-        line = self._stream.readline(8192)
-        if not line or line[-1:] != b"\n":
-            raise Lost("connection_lost", "the connection ended before the answer did")
+        line = b""
+        while line[-1:] != b"\n":
+            # MicroPython takes as much memory at once as a line may have at most.
+            piece = self._stream.readline(256)
+            if not piece or len(line) > LINE_BYTES_MAX:
+                raise Lost("connection_lost", "the connection ended before the answer did")
+            line += piece
         return line.decode().rstrip("\r\n")
 
     def _answer(self, method):
@@ -1137,7 +1144,13 @@ class Wire:
             return Answer(status, headers, self._chunks()), stays
         if "content-length" in headers:
             return Answer(status, headers, self._exactly(int(headers["content-length"]))), stays
-        return Answer(status, headers, self._stream.read(ANSWER_BYTES_MAX)), False
+        body = b""
+        while len(body) < ANSWER_BYTES_MAX:
+            piece = self._stream.read(min(PIECE_BYTES, ANSWER_BYTES_MAX - len(body)))
+            if not piece:
+                break
+            body += piece
+        return Answer(status, headers, body), False
 
     def _exactly(self, count):
         if not 0 <= count <= ANSWER_BYTES_MAX:
@@ -1317,7 +1330,7 @@ class Source:
         self.repeatable = True
         self.size = self._measure()
         self.identity = _identity(self.path) if self.path else None
-        self._buffer = memoryview(bytearray(PIECE_BYTES))
+        self._buffer = PIECE
         self._digest = None
         self._at = -1
 
