@@ -33,9 +33,8 @@ export interface CampaignMemberAnswer {
   contacted: boolean;
 }
 
-/** How many devices of a campaign stood where, at one moment. */
-export interface CampaignSample {
-  at: string;
+/** How many devices of a campaign stand where. */
+export interface CampaignCounts {
   waiting: number;
   /** Asked, and not ended; the four behind it say how far those are, where keys are what the campaign brings. */
   open: number;
@@ -46,6 +45,11 @@ export interface CampaignSample {
   done: number;
   errors: number;
   skipped: number;
+}
+
+/** The same at one moment. */
+export interface CampaignSample extends CampaignCounts {
+  at: string;
 }
 
 /** A sign-in that has not ended. */

@@ -1,3 +1,4 @@
+import type { CampaignCounts } from '#sdk/protocol';
 import type { Campaign } from '../domain/campaign/types.ts';
 import type { AccountId, DeviceId } from '../domain/ids.ts';
 import type { RotationSource } from '../domain/rotation/types.ts';
@@ -92,19 +93,6 @@ export interface CampaignSampleRow {
   /** How many stood in each state. */
   counts: CampaignCounts;
   version: number;
-}
-
-export interface CampaignCounts {
-  waiting: number;
-  /** Asked, and not ended; the four behind it say how far those are, where keys are what the campaign brings. */
-  open: number;
-  wanted: number;
-  minted: number;
-  proven: number;
-  overdue: number;
-  done: number;
-  errors: number;
-  skipped: number;
 }
 
 export interface CampaignTables {

@@ -2,27 +2,17 @@ import type { DeviceRow } from '../../ports/tables.ts';
 import { auditOf, type Caller, requireAccountKey, requireWriter } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { burnUnread } from '../key/burn-unread.ts';
+import { rowsOf } from '../rows.ts';
 
-const BATCH_ROWS = 500;
-
-/** Every device of the account, in batches. */
-async function* devicesOf(deps: Deps, caller: Caller): AsyncGenerator<DeviceRow, void, void> {
-  let after: (string | number)[] | null = null;
-  for (;;) {
-    const rows: DeviceRow[] = await deps.store.list('devices', {
-      where: [['account_id', '=', caller.accountId]],
-      orderBy: [
-        ['created_at_ms', 'asc'],
-        ['id', 'asc'],
-      ],
-      ...(after === null ? {} : { after }),
-      limit: BATCH_ROWS,
-    });
-    yield* rows;
-    const last = rows[rows.length - 1];
-    if (last === undefined || rows.length < BATCH_ROWS) return;
-    after = [last.created_at_ms, last.id];
-  }
+/** Every device of the account. */
+function devicesOf(deps: Deps, caller: Caller): AsyncGenerator<DeviceRow, void, void> {
+  return rowsOf(deps, 'devices', {
+    where: [['account_id', '=', caller.accountId]],
+    orderBy: [
+      ['created_at_ms', 'asc'],
+      ['id', 'asc'],
+    ],
+  });
 }
 
 /** The account's device groups by name, and how many devices each has. */

@@ -1,6 +1,7 @@
 import type { Write } from '../../ports/metadata-store.ts';
 import type { TableName, Tables } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
+import { pagesOf } from '../rows.ts';
 
 /** Rows held in memory at a time. */
 const PAGE_ROWS = 200;
@@ -22,17 +23,6 @@ export async function eachRow<T extends TableName>(
   key: keyof Tables[T] & string,
   act: (row: Tables[T]) => Promise<void>,
 ): Promise<void> {
-  let after: string[] | null = null;
-  for (;;) {
-    const rows: Tables[T][] = await deps.store.list(table, {
-      where: [],
-      orderBy: [[key, 'asc']],
-      ...(after === null ? {} : { after }),
-      limit: PAGE_ROWS,
-    });
-    for (const row of rows) await act(row);
-    const last = rows[rows.length - 1];
-    if (last === undefined || rows.length < PAGE_ROWS) return;
-    after = [String(last[key])];
-  }
+  const query = { where: [], orderBy: [[key, 'asc']] } as const;
+  for await (const rows of pagesOf(deps, table, query, PAGE_ROWS)) for (const row of rows) await act(row);
 }

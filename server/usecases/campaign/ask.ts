@@ -2,6 +2,7 @@ import { isStill } from '../../domain/campaign/index.ts';
 import type { Write } from '../../ports/metadata-store.ts';
 import type { CampaignMemberRow, CampaignRecordRow } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
+import { pagesOf } from '../rows.ts';
 import { decideAndCommit } from '../store-helpers.ts';
 import { rollOutOf } from './kinds.ts';
 import { eachOf, LOOK_EVERY_MS, memberEnded, PAGE_ROWS } from './members.ts';
@@ -13,25 +14,22 @@ const ASKS_MAX = 2000;
 export async function askWaiting(deps: Deps, record: CampaignRecordRow): Promise<void> {
   const { state, wave } = record.campaign;
   if (isStill(state)) return;
-  let after: (string | number)[] | null = null;
-  for (let asked = 0; asked < ASKS_MAX; asked += PAGE_ROWS) {
-    const rows: CampaignMemberRow[] = await deps.store.list('campaign_members', {
-      where: [
-        ['campaign_id', '=', record.id],
-        ['outcome', '=', 'waiting'],
-        ['wave', '<=', wave],
-      ],
-      orderBy: [
-        ['wave', 'asc'],
-        ['device_id', 'asc'],
-      ],
-      ...(after === null ? {} : { after }),
-      limit: PAGE_ROWS,
-    });
+  let asked = 0;
+  const due = {
+    where: [
+      ['campaign_id', '=', record.id],
+      ['outcome', '=', 'waiting'],
+      ['wave', '<=', wave],
+    ],
+    orderBy: [
+      ['wave', 'asc'],
+      ['device_id', 'asc'],
+    ],
+  } as const;
+  for await (const rows of pagesOf(deps, 'campaign_members', due, PAGE_ROWS)) {
     await eachOf(rows, (member) => askOne(deps, member));
-    const last = rows[rows.length - 1];
-    if (last === undefined || rows.length < PAGE_ROWS) return;
-    after = [last.wave, last.device_id];
+    asked += rows.length;
+    if (asked >= ASKS_MAX) return;
   }
 }
 

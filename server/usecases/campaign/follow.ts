@@ -1,6 +1,7 @@
 import type { Condition, Write } from '../../ports/metadata-store.ts';
 import type { CampaignMemberRow, CampaignNewsRow, CampaignRecordRow } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
+import { pagesOf } from '../rows.ts';
 import { decideAndCommit } from '../store-helpers.ts';
 import { rollOutOf } from './kinds.ts';
 import { eachOf, LOOK_EVERY_MS, memberEnded, PAGE_ROWS } from './members.ts';
@@ -27,18 +28,17 @@ const openOf = (record: CampaignRecordRow): Condition<CampaignMemberRow>[] => [
 ];
 
 async function readNews(deps: Deps, record: CampaignRecordRow): Promise<void> {
-  let after: string[] | null = null;
-  for (;;) {
-    const rows: CampaignNewsRow[] = await deps.store.list('campaign_news', {
+  const pages = pagesOf(
+    deps,
+    'campaign_news',
+    {
       where: [['campaign_id', '=', record.id]],
       orderBy: [['id', 'asc']],
-      ...(after === null ? {} : { after }),
-      limit: PAGE_ROWS,
-    });
+    },
+    PAGE_ROWS,
+  );
+  for await (const rows of pages) {
     await eachOf(rows, (news) => lookAt(deps, record, news.id, news));
-    const last = rows[rows.length - 1];
-    if (last === undefined || rows.length < PAGE_ROWS) return;
-    after = [last.id];
   }
 }
 
@@ -72,18 +72,17 @@ async function eachMember(
   where: readonly Condition<CampaignMemberRow>[],
   act: (id: string) => Promise<void>,
 ): Promise<void> {
-  let after: string[] | null = null;
-  for (;;) {
-    const rows: CampaignMemberRow[] = await deps.store.list('campaign_members', {
+  const pages = pagesOf(
+    deps,
+    'campaign_members',
+    {
       where,
       orderBy: [['device_id', 'asc']],
-      ...(after === null ? {} : { after }),
-      limit: PAGE_ROWS,
-    });
+    },
+    PAGE_ROWS,
+  );
+  for await (const rows of pages) {
     await eachOf(rows, ({ id }) => act(id));
-    const last = rows[rows.length - 1];
-    if (last === undefined || rows.length < PAGE_ROWS) return;
-    after = [last.device_id];
   }
 }
 

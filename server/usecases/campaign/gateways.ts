@@ -1,9 +1,8 @@
 import type { AccountId, DeviceId } from '../../domain/ids.ts';
-import type { GatewayDeviceRow, GatewayRow } from '../../ports/tables.ts';
+import type { GatewayRow } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
-
-const PAGE_ROWS = 500;
+import { pagesOf } from '../rows.ts';
 
 export interface Gateways {
   /** Of each device the gateway that may speak for it; of several the one that is oldest. */
@@ -16,26 +15,20 @@ export interface Gateways {
 export async function gatewaysOf(deps: Pick<Deps, 'store'>, accountId: AccountId): Promise<Gateways> {
   const first = new Map<DeviceId, string>();
   const behind = new Map<string, Set<DeviceId>>();
-  let after: (string | number)[] | null = null;
-  for (;;) {
-    const rows: GatewayRow[] = await deps.store.list('gateways', {
-      where: [['account_id', '=', accountId]],
-      orderBy: [
-        ['created_at_ms', 'asc'],
-        ['id', 'asc'],
-      ],
-      ...(after === null ? {} : { after }),
-      limit: PAGE_ROWS,
-    });
+  const pages = pagesOf(deps, 'gateways', {
+    where: [['account_id', '=', accountId]],
+    orderBy: [
+      ['created_at_ms', 'asc'],
+      ['id', 'asc'],
+    ],
+  });
+  for await (const rows of pages) {
     for (const { id, name } of rows) {
       const devices = await devicesBehind(deps, id);
       behind.set(id, devices);
       behind.set(name, devices);
       for (const device of devices) if (!first.has(device)) first.set(device, id);
     }
-    const last = rows[rows.length - 1];
-    if (last === undefined || rows.length < PAGE_ROWS) break;
-    after = [last.created_at_ms, last.id];
   }
   return {
     first,
@@ -55,17 +48,12 @@ function devicesNamed(behind: ReadonlyMap<string, ReadonlySet<DeviceId>>, name: 
 /** The devices a gateway may speak for. */
 export async function devicesBehind(deps: Pick<Deps, 'store'>, gatewayId: GatewayRow['id']): Promise<Set<DeviceId>> {
   const devices = new Set<DeviceId>();
-  let after: string[] | null = null;
-  for (;;) {
-    const rows: GatewayDeviceRow[] = await deps.store.list('gateway_devices', {
-      where: [['gateway_id', '=', gatewayId]],
-      orderBy: [['id', 'asc']],
-      ...(after === null ? {} : { after }),
-      limit: PAGE_ROWS,
-    });
+  const pages = pagesOf(deps, 'gateway_devices', {
+    where: [['gateway_id', '=', gatewayId]],
+    orderBy: [['id', 'asc']],
+  });
+  for await (const rows of pages) {
     for (const { device_id } of rows) devices.add(device_id);
-    const last = rows[rows.length - 1];
-    if (last === undefined || rows.length < PAGE_ROWS) return devices;
-    after = [last.id];
   }
+  return devices;
 }

@@ -1,6 +1,6 @@
-import type { CampaignSample } from '#sdk/protocol';
+import type { CampaignCounts, CampaignSample } from '#sdk/protocol';
 import { hasEnded } from '../../domain/campaign/index.ts';
-import type { CampaignCounts, CampaignRecordRow, CampaignSampleRow } from '../../ports/tables.ts';
+import type { CampaignRecordRow, CampaignSampleRow } from '../../ports/tables.ts';
 import type { Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { findCampaign } from './manage.ts';

@@ -1,13 +1,13 @@
 import { toHex, utf8 } from '../../domain/base64url.ts';
 import { type Candidate, stratified, waveSizes } from '../../domain/campaign/index.ts';
 import type { AccountId, DeviceId } from '../../domain/ids.ts';
-import type { AuditRow, CampaignSelection, DeviceRow } from '../../ports/tables.ts';
+import type { CampaignSelection, DeviceRow } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { livingKeys } from '../rotation/record.ts';
+import { pagesOf } from '../rows.ts';
 import { gatewaysOf } from './gateways.ts';
 
-const PAGE_ROWS = 500;
 /** Devices one campaign may have: what one server can look through between two ticks. */
 export const CAMPAIGN_DEVICES_MAX = 100_000;
 const DAY_MS = 86_400_000;
@@ -34,17 +34,14 @@ export async function selectDevices(
   const behind = selection.gateways === undefined ? null : gateways.named(selection.gateways);
   const named = selection.devices === undefined ? null : new Set(selection.devices);
   const selected: Selected[] = [];
-  let after: (string | number)[] | null = null;
-  for (;;) {
-    const rows: DeviceRow[] = await deps.store.list('devices', {
-      where: [['account_id', '=', accountId]],
-      orderBy: [
-        ['created_at_ms', 'asc'],
-        ['id', 'asc'],
-      ],
-      ...(after === null ? {} : { after }),
-      limit: PAGE_ROWS,
-    });
+  const pages = pagesOf(deps, 'devices', {
+    where: [['account_id', '=', accountId]],
+    orderBy: [
+      ['created_at_ms', 'asc'],
+      ['id', 'asc'],
+    ],
+  });
+  for await (const rows of pages) {
     for (const device of rows) {
       if (!fits(device, selection, named) || (seen !== null && !seen.has(device.id))) continue;
       if (behind !== null && !behind.has(device.id)) continue;
@@ -55,10 +52,8 @@ export async function selectDevices(
       const detail = `expected at most ${CAMPAIGN_DEVICES_MAX} devices, got more`;
       throw new FuselinkError('invalid_field', `selection: ${detail}.`, { errors: [{ field: 'selection', detail }] });
     }
-    const last = rows[rows.length - 1];
-    if (last === undefined || rows.length < PAGE_ROWS) return selected;
-    after = [last.created_at_ms, last.id];
   }
+  return selected;
 }
 
 function fits(
@@ -82,21 +77,16 @@ async function isOldEnough(deps: Deps, device: DeviceRow, days: number | undefin
 /** Devices of which this person was shown a key, as the audit has it. */
 async function keysSeenBy(deps: Deps, accountId: AccountId, email: string): Promise<Set<string>> {
   const seen = new Set<string>();
-  let after: number[] | null = null;
-  for (;;) {
-    const rows: AuditRow[] = await deps.store.list('audit', {
-      where: [['chain', '=', accountId]],
-      orderBy: [['seq', 'asc']],
-      ...(after === null ? {} : { after }),
-      limit: PAGE_ROWS,
-    });
+  const pages = pagesOf(deps, 'audit', {
+    where: [['chain', '=', accountId]],
+    orderBy: [['seq', 'asc']],
+  });
+  for await (const rows of pages) {
     for (const { action, actor, subject } of rows) {
       if (SHOWS_KEY.includes(action) && actor.endsWith(`:${email.trim().toLowerCase()}`)) seen.add(subject);
     }
-    const last = rows[rows.length - 1];
-    if (last === undefined || rows.length < PAGE_ROWS) return seen;
-    after = [last.seq];
   }
+  return seen;
 }
 
 /** The devices wave by wave, the canary first. The same campaign always comes to the same waves. */

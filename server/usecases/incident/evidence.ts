@@ -2,9 +2,9 @@ import type { IncidentWitness } from '#sdk/protocol';
 import type { AccountId, KeyId } from '../../domain/ids.ts';
 import type { AuditRow } from '../../ports/tables.ts';
 import type { Deps } from '../deps.ts';
+import { pagesOf } from '../rows.ts';
 import type { KeyThatIsOut } from './find-key.ts';
 
-const PAGE_ROWS = 500;
 /** Sign-ins and witnesses listed; the totals count all. */
 export const LISTED_MAX = 200;
 /** Entries that say that somebody was shown a key; the subject is a device, a gateway or the key itself. */
@@ -104,17 +104,11 @@ async function addSigners(
 }
 
 async function eachEntry(deps: Deps, accountId: AccountId, see: (entry: AuditRow) => void): Promise<void> {
-  let after: number[] | null = null;
-  for (;;) {
-    const rows: AuditRow[] = await deps.store.list('audit', {
-      where: [['chain', '=', accountId]],
-      orderBy: [['seq', 'asc']],
-      ...(after === null ? {} : { after }),
-      limit: PAGE_ROWS,
-    });
+  const pages = pagesOf(deps, 'audit', {
+    where: [['chain', '=', accountId]],
+    orderBy: [['seq', 'asc']],
+  });
+  for await (const rows of pages) {
     for (const entry of rows) see(entry);
-    const last = rows[rows.length - 1];
-    if (last === undefined || rows.length < PAGE_ROWS) return;
-    after = [last.seq];
   }
 }

@@ -4,8 +4,7 @@ import type { Caller } from '../caller.ts';
 import type { Deps } from '../deps.ts';
 import { FuselinkError } from '../error.ts';
 import { livingKeys } from '../rotation/record.ts';
-
-const PAGE_ROWS = 500;
+import { pagesOf } from '../rows.ts';
 
 export interface KeyThatIsOut {
   key: KeyRow;
@@ -50,21 +49,16 @@ async function byId(deps: Deps, caller: Caller, text: string): Promise<KeyRow | 
 async function byPrint(deps: Deps, caller: Caller, text: string): Promise<KeyRow | null> {
   const fingerprint = text.trim().toLowerCase();
   if (!/^[0-9a-f]{16}$/.test(fingerprint)) return null;
-  let after: (string | number)[] | null = null;
-  for (;;) {
-    const rows: KeyRow[] = await deps.store.list('api_keys', {
-      where: [['account_id', '=', caller.accountId]],
-      orderBy: [
-        ['created_at_ms', 'asc'],
-        ['id', 'asc'],
-      ],
-      ...(after === null ? {} : { after }),
-      limit: PAGE_ROWS,
-    });
+  const pages = pagesOf(deps, 'api_keys', {
+    where: [['account_id', '=', caller.accountId]],
+    orderBy: [
+      ['created_at_ms', 'asc'],
+      ['id', 'asc'],
+    ],
+  });
+  for await (const rows of pages) {
     const found = rows.find((row) => row.fingerprint === fingerprint);
     if (found !== undefined) return found;
-    const last = rows[rows.length - 1];
-    if (last === undefined || rows.length < PAGE_ROWS) return null;
-    after = [last.created_at_ms, last.id];
   }
+  return null;
 }

@@ -6,10 +6,10 @@ import type { Caller } from '../caller.ts';
 import { devicesBehind } from '../campaign/gateways.ts';
 import type { Deps } from '../deps.ts';
 import { loadRotation } from '../rotation/record.ts';
+import { pagesOf } from '../rows.ts';
 import { type Evidence, LISTED_MAX } from './evidence.ts';
 import type { KeyThatIsOut } from './find-key.ts';
 
-const PAGE_ROWS = 500;
 /** Gateways an account is taken to have: as many as are listed anywhere. */
 const GATEWAYS_MAX = 200;
 
@@ -115,17 +115,14 @@ export interface SentUnder {
 export async function sentUnder(deps: Deps, keyId: KeyId): Promise<SentUnder> {
   const sent: SentUnder = { transfers: [], total: 0, unread: 0, read: 0 };
   const where: Condition<TransferRow>[] = [['key_id', '=', keyId]];
-  let after: (string | number)[] | null = null;
-  for (;;) {
-    const rows: TransferRow[] = await deps.store.list('transfers', {
-      where,
-      orderBy: [
-        ['created_at_ms', 'desc'],
-        ['id', 'desc'],
-      ],
-      ...(after === null ? {} : { after }),
-      limit: PAGE_ROWS,
-    });
+  const pages = pagesOf(deps, 'transfers', {
+    where,
+    orderBy: [
+      ['created_at_ms', 'desc'],
+      ['id', 'desc'],
+    ],
+  });
+  for await (const rows of pages) {
     for (const row of rows) {
       sent.total++;
       if (row.state === 'ready' || row.state === 'uploading') sent.unread++;
@@ -138,8 +135,6 @@ export async function sentUnder(deps: Deps, keyId: KeyId): Promise<SentUnder> {
         end_to_end: row.end_to_end,
       });
     }
-    const last = rows[rows.length - 1];
-    if (last === undefined || rows.length < PAGE_ROWS) return sent;
-    after = [last.created_at_ms, last.id];
   }
+  return sent;
 }
