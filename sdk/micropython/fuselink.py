@@ -154,14 +154,14 @@ def hmac_sha256(key, message):
     return sha256(pads[1], sha256(pads[0], message))
 
 
-# --- AES key unwrap -----------------------------------------------------------------------------------------------
+# --- AES key wrap -------------------------------------------------------------------------------------------------
 
 
 try:
     from cryptolib import aes
 
-    def aes_decryptor(key):
-        return aes(key, 1).decrypt  # mode 1 is ECB
+    def aes_cipher(key):
+        return aes(key, 1)  # mode 1 is ECB
 
 except ImportError:
 
@@ -198,10 +198,11 @@ except ImportError:
 
 
     class SoftwareAes:
-        """AES-256, deciphering single blocks, for Pythons without `cryptolib`. Not constant in time: for offers alone."""
+        """AES-256 of single blocks, for Pythons without `cryptolib`. Not constant in time: for offers and recoveries alone."""
 
         def __init__(self, key):
-            box, self._inverse = _aes_tables()
+            self._box, self._inverse = _aes_tables()
+            box = self._box
             words = [key[i : i + 4] for i in range(0, 32, 4)]
             round_constant = 1
             for i in range(8, 60):
@@ -213,6 +214,21 @@ except ImportError:
                     word = bytes(box[byte] for byte in word)
                 words.append(bytes(a ^ b for a, b in zip(word, words[i - 8])))
             self._rounds = [b"".join(words[i : i + 4]) for i in range(0, 60, 4)]
+
+        def encrypt(self, block):
+            # [FIPS 197 §5.1]
+            state = [a ^ b for a, b in zip(block, self._rounds[0])]
+            for number in range(1, 15):
+                # Row r is shifted left by r columns.
+                state = [self._box[state[(i + 4 * (i % 4)) % 16]] for i in range(16)]
+                if number < 14:
+                    state = [
+                        _times(state[c + r], 2) ^ _times(state[c + (r + 1) % 4], 3)
+                        ^ state[c + (r + 2) % 4] ^ state[c + (r + 3) % 4]
+                        for c in (0, 4, 8, 12) for r in range(4)
+                    ]  # fmt: skip
+                state = [a ^ b for a, b in zip(state, self._rounds[number])]
+            return bytes(state)
 
         def decrypt(self, block):
             # [FIPS 197 §5.3]
@@ -229,15 +245,28 @@ except ImportError:
                     ]  # fmt: skip
             return bytes(state)
 
-    def aes_decryptor(key):
-        return SoftwareAes(key).decrypt
+    def aes_cipher(key):
+        return SoftwareAes(key)
+
+
+def wrap_key(wrapping_key, key):
+    """[RFC 3394 §2.2.1] `key`, whole blocks of 8 bytes, with 8 bytes more."""
+    cipher = aes_cipher(wrapping_key)
+    check = b"\xa6" * 8
+    blocks = [key[i : i + 8] for i in range(0, len(key), 8)]
+    for step in range(1, 6 * len(blocks) + 1):
+        at = (step - 1) % len(blocks)
+        out = cipher.encrypt(check + blocks[at])
+        check = (int.from_bytes(out[:8], "big") ^ step).to_bytes(8, "big")
+        blocks[at] = out[8:]
+    return check + b"".join(blocks)
 
 
 def unwrap_key(wrapping_key, wrapped):
     """[RFC 3394 §2.2.2] The bytes inside, or None: wrapped under another key, or altered on the way."""
     if len(wrapped) < 24 or len(wrapped) % 8:
         return None
-    decrypt = aes_decryptor(wrapping_key)
+    decrypt = aes_cipher(wrapping_key).decrypt
     count = len(wrapped) // 8 - 1
     check = wrapped[:8]
     blocks = [wrapped[i : i + 8] for i in range(8, len(wrapped), 8)]
@@ -1226,9 +1255,14 @@ NONCE_TRIES = 3
 ANSWER_STARTS = 'fl=("signature";req;key="fl" "@status" "content-digest"'
 
 
+def device_secret(key):
+    """D."""
+    return hmac_sha256(key.raw, b"fuselink device v1")
+
+
 def device_key(key, label):
     """One of the keys derived from D: "fuselink sign v1", "fuselink answer v1", "fuselink wrap v1", "fuselink link v1"."""
-    return hmac_sha256(hmac_sha256(key.raw, b"fuselink device v1"), label)
+    return hmac_sha256(device_secret(key), label)
 
 
 def base64(data):
@@ -1963,7 +1997,11 @@ class Rotation:
             return self._post("/v1/device/rotation", said, vouching, "register", fingerprint)
         device = self.device_id()
         words = ["fuselink recovery proof v1", device, str(generation), base, fingerprint, digest]
-        proof = hmac_sha256(sha256(b"fuselink recovery v1", secret), "\n".join(words).encode())
+        root = sha256(b"fuselink recovery v1", secret)
+        proof = hmac_sha256(root, "\n".join(words).encode())
+        if self._client.signed:
+            # What this key's signatures are checked by: of a key that was minted here the server has the digest alone.
+            said["wrapped_secret"] = hexed(wrap_key(hmac_sha256(root, b"fuselink secret wrap v1"), device_secret(key)))
         said["device_id"], said["base"], said["proof"] = device, base, hexed(proof)
         return self._post("/v1/device/recovery", said, None, "register", fingerprint)
 
@@ -2267,8 +2305,8 @@ class Client:
             if not (answer.problem()[0] or "").startswith("nonce_"):
                 break
         if self.wire.verified and answer.status == 401 and answer.problem()[0] == "signature_key_unseen":
-            # The server has only the digest of a key that was minted here (after a recovery), and no signature can be
-            # checked by that. It is told once, by TLS that was checked; from then on it knows this key's signatures.
+            # The server has only the digest of this key, and no signature can be checked by that. It is told once, by TLS
+            # that was checked; from then on it knows this key's signatures.
             answer = self._exchange_plain(key, method, path, headers, body, len(body or b""), phase)
             answer.signed = True
         return answer

@@ -10,14 +10,16 @@ import { startTestServer } from '../../test/support/test-server.ts';
 import { INTERPRETERS, literal, UNIX_PORT, UNIX_PORT_MISSING } from './testing/interpreters.ts';
 
 const FILE_BYTES = 3_000_000;
-/** What is left beside the module and everything else: so little that nothing may be taken in large pieces. */
-const ROOM_BYTES = 32 * 1024;
+/** Of what can be filled in pieces, all but so much is; what is left in holes stays, as on a board. */
+const ROOM_BYTES = 8192;
+/** Left in all, holes included, where a word has 64 bits; less where it has 32. */
+const FREE_BYTES_MAX = 96 * 1024;
 const ENV = { MICROPYPATH: import.meta.dirname };
 
 describe.skipIf(UNIX_PORT_MISSING !== null)(
   `a heap that is nearly full${UNIX_PORT_MISSING === null ? '' : ` (${UNIX_PORT_MISSING})`}`,
   () => {
-    test('32 KB of room: three files of 3 MB in pieces of 4 KB, two rotations between them → sent, settled, and no more is held at the end', async () => {
+    test('three files of 3 MB in pieces of 4 KB, two rotations between them → sent, settled, and no more is held at the end', async () => {
       const server = await startTestServer();
       const made = await enrolDevice(server.deps, server.operator, { name: 'small' });
       const id = made.device.id as DeviceId;
@@ -41,13 +43,17 @@ describe.skipIf(UNIX_PORT_MISSING !== null)(
       );
       const [first, , last] = told;
       expect(Number(last?.['live']) - Number(first?.['live'])).toBeLessThan(4096);
+      for (const { free } of told) expect(Number(free)).toBeLessThan(FREE_BYTES_MAX);
       expect(await lookAtRotation(server.deps, server.operator, id)).toMatchObject({ state: 'IDLE', generation: 3 });
       await server.close();
     });
   },
 );
 
-describe.each(INTERPRETERS.filter(({ micro }) => micro))('what an upload holds of the heap ($name)', ({ open }) => {
+/** In WebAssembly memory is collected between two runs alone, so what is held meanwhile cannot be seen there. */
+const COLLECTS = INTERPRETERS.filter(({ name }) => name === 'MicroPython (unix)');
+
+describe.each(COLLECTS)('what an upload holds of the heap ($name)', ({ open }) => {
   test('1 MB from a source, looked at while it is read → a few KB over what the client holds, at every moment', async () => {
     const server = await startTestServer();
     const { key } = await server.device();

@@ -74,6 +74,18 @@ onEachInterpreter('signed requests, on a line that nobody protects', (open) => {
     for (const key of keys) expect(line.seen.toLowerCase()).not.toContain(key);
   });
 
+  test('quarantined → recovers with a key of its own, whose signatures are checked from then on; it was never on the line', async () => {
+    await orderRotation(server.deps, server.operator, device.id, { verb: 'quarantine', reason: 'test' });
+    const state = await value('device.live(20, 2)');
+    expect([state.phase, state.mirrored]).toEqual(['SETTLED', true]);
+    expect((await lookAtRotation(server.deps, server.operator, device.id)).active).toBe(state.base[2]);
+    expect((await send('b"after", give_up_seconds=0')).size).toBe(5);
+    const fresh = await value('device.client.rotation.key().text()');
+    expect(fresh).not.toBe(device.key);
+    for (const key of [device.key, fresh]) expect(line.seen.toLowerCase()).not.toContain(key);
+    expect(line.seen.toLowerCase()).not.toContain('authorization');
+  });
+
   test('lost answers → the same transfer, each nonce used once', async () => {
     const flaky = await startFlakyProxy(server.port, (n) => (n < 3 ? { cutAfterDownBytes: 1 + n * 900 } : {}));
     await python.run(`device.client.wire = fuselink.Wire(${literal(flaky.url)})`);

@@ -9,10 +9,17 @@ import fuselink
 url, key, device, size, room = sys.argv[1:6]
 ROTATIONS = 2
 gc.collect()
-# What else a program holds: all but so much room.
-ballast = []
-while gc.mem_free() > int(room):
-    ballast.append(bytearray(480))
+# What else a program holds: everything, down to the smallest hole, but so much room.
+ballast = [[], [], []]
+for size_of_each, blocks in zip((480, 96, 16), ballast):
+    try:
+        while True:
+            blocks.append(bytearray(size_of_each))
+    except MemoryError:
+        pass
+for _ in range(int(room) // 480):
+    ballast[0].pop()
+gc.collect()
 
 
 class Sensor:
