@@ -25,6 +25,8 @@ const REST_UPLOADS = 20;
 const READ_BACK_MAX = 500;
 const BURN_MAX = 2_000;
 const AT_ONCE = 24;
+/** Before so much of the scenario has passed, all are on. */
+const SWITCH_ON_SHARE = 8;
 
 export type Phase = 'signing in' | 'enrolling' | 'running' | 'coming to rest' | 'last questions' | 'removing';
 
@@ -105,7 +107,7 @@ export async function runLive(options: LiveOptions, hooks: LiveHooks): Promise<{
       world.clock.begin();
       operator = new Operator(world);
       const probe = probing(world, { management, wire, marks, number: options.devices }).catch(world.fail.bind(world));
-      for (const member of members) if (member !== undefined) world.powerUp(member.device.traits.number);
+      switchOn(world, options);
       options.scenario.begin(world, operator);
       storm(world);
       while (!over() && world.clock.elapsedMs < options.durationMs) {
@@ -150,6 +152,14 @@ export async function runLive(options: LiveOptions, hooks: LiveHooks): Promise<{
   const what = { options, world, operator, meter, removed, readBack, missed, interrupted, seconds, run: marks.id };
   const result = resultOf(what);
   return { result, page: () => livePage({ ...what, result }) };
+}
+
+/** A fleet is not switched on in one moment, or its load would come in waves: over as long as it takes to send once. */
+function switchOn(world: LiveWorld, { devices, rate, durationMs }: LiveOptions): void {
+  const overMs = Math.min((devices * 1000) / rate, durationMs / SWITCH_ON_SHARE);
+  for (const { device } of world.members) {
+    world.clock.after(world.chance.fleet.next() * overMs, () => world.powerUp(device.traits.number));
+  }
 }
 
 /** Eight letters and digits, from the clock and chance: no two runs share it. */
