@@ -22,7 +22,8 @@ import type { CallOff, Surroundings, Watcher } from './surroundings.ts';
 export interface DeviceTraits {
   number: number;
   name: string;
-  identity: Identity;
+  /** Null: nobody kept its recovery secret. */
+  identity: Identity | null;
   medium: MediumKind;
   readingEveryMs: number;
   batchCount: number;
@@ -111,7 +112,7 @@ export class Device {
 
   /** Somebody with the device in hand puts a key on it. False where the power went meanwhile, or the medium is full. */
   provision(keyHex: string, generation: number, identity?: Identity): boolean {
-    if (identity !== undefined) this.traits.identity = identity;
+    if (identity !== undefined && this.traits.identity !== null) this.traits.identity = identity;
     return this.#guard(() => {
       const bytes = fromHex(keyHex);
       if (bytes === null) throw new RangeError('expected 64 hex characters');

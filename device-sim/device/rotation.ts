@@ -49,7 +49,8 @@ type RequestEffect = Extract<RotationEffect, { kind: 'register' | 'ask' | 'repor
 
 export interface RotationHost {
   slots: SlotWriter;
-  identity: Identity;
+  /** Null where there is no recovery secret: keys are registered on the word of another key alone. */
+  identity: Identity | null;
   surroundings: Surroundings;
   /** Null where no boot could be counted. */
   position(phase: string): DevicePosition | null;
@@ -215,11 +216,13 @@ export class DeviceRotation {
     const phase = effect.kind === 'report' ? effect.phase : this.state.phase;
     const position = this.#host.position(phase);
     if (effect.kind === 'register') {
-      const { record, recovery } = effect;
+      const { record } = effect;
+      const { identity } = this.#host;
+      const recovery = effect.recovery && identity !== null;
       const key = this.#keyOf(record.fingerprint);
       if (key === null || (by === null && !recovery)) return null;
       const message = recovery
-        ? recoveryRequest(record, key, this.#host.identity)
+        ? recoveryRequest(record, key, identity)
         : registration(record, key, deviceHeaders(by as ApiKey, position));
       const usedFingerprint = recovery ? null : effect.by;
       return { message, facts: { usedFingerprint, request: 'register', registeredFingerprint: record.fingerprint } };

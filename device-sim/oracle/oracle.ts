@@ -297,6 +297,7 @@ export class Oracle {
     const seen = keySeen(watch, fingerprint);
     if (seen.revokedAt > 0) return;
     seen.revokedAt = order;
+    if (this.orders.policyRevokes) watch.excuses.add('revoked-by-operator');
     this.#invariants.checked('I2');
     this.#invariants.checked('I7');
     const why = whyRevoked(watch, fingerprint, this.orders.ofCampaign);

@@ -21,6 +21,8 @@ export class Orders {
   readonly ofCampaign: OrderSeen[] = [];
   campaign: CampaignSeen = 'none';
   campaignSince = 0;
+  /** A campaign was asked to revoke the keys of whoever misses its deadline. */
+  policyRevokes = false;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -57,6 +59,7 @@ export class Orders {
       for (const watch of watches) {
         if (verb === 'quarantine') watch.quarantined = true;
         if (verb === 'release' && end === 'done') watch.quarantined = false;
+        if (verb === 'remove' && end === 'done') watch.gone = true;
         if (verb === 'lose') watch.excuses.add('revoked-by-operator');
       }
     };

@@ -47,6 +47,8 @@ export interface DeviceWatch {
   /** A proof with its recovery secret was accepted. */
   recoveredAt: number;
   quarantined: boolean;
+  /** It was deleted: none of its keys may work. */
+  gone: boolean;
 }
 
 export function newWatch(): DeviceWatch {
@@ -64,6 +66,7 @@ export function newWatch(): DeviceWatch {
     inHand: false,
     recoveredAt: 0,
     quarantined: false,
+    gone: false,
   };
 }
 

@@ -28,7 +28,7 @@ export function calm(world: World, operator: Operator): void {
     device.medium.files.bytesMax = -1;
     device.medium.power.left = -1;
     device.cutInSlotWrite = -1;
-    if (member.clone) {
+    if (member.clone || member.gone) {
       device.powerOff();
       member.supplied = false;
       continue;
@@ -68,7 +68,7 @@ export class Ending {
     kernel.after(LOOK_EVERY_MS, () => this.#look());
     if (this.#looking) return;
     this.#looking = true;
-    const own = this.#world.members.filter((one) => one !== undefined && !one.clone);
+    const own = this.#world.members.filter((one) => one !== undefined && !one.clone && !one.gone);
     const open: Rest['open'] = [];
     let left = own.length;
     if (left === 0) this.rest = { reached: true, open };
@@ -111,6 +111,13 @@ export class Ending {
     const { number } = device.traits;
     const state = answer?.json?.['state'];
     const excused = this.#world.oracle.watch(number).excuses.size > 0;
+    if (state === 'GONE') {
+      // Deleted by an order whose answer was lost: it is found on its mast and taken down.
+      member.gone = true;
+      this.#world.oracle.watch(number).gone = true;
+      device.powerOff();
+      return;
+    }
     if (!device.isOn) this.#world.powerUp(number);
     if (state === 'LOST') this.#operator.provision(member);
     if (state === 'QUARANTINED') this.#operator.settleQuarantine(member);
@@ -131,8 +138,10 @@ export async function lastQuestions(world: World, rest: Rest): Promise<void> {
   }
   for (const member of members) {
     if (member === undefined || member.clone) continue;
-    oracle.readings.finish(member.device.traits.number);
-    await tryKeys(world, member.device.traits.number, (request) => ask(world, request));
+    const { number } = member.device.traits;
+    // What a device still holds that was taken down is with whoever took it down.
+    if (!member.gone) oracle.readings.finish(number);
+    await tryKeys(world, number, (request) => ask(world, request));
   }
   const entries = await wholeAudit(world);
   for (const { from, action } of readAudit(entries, { invariants, proofs: oracle.proofs() })) {
@@ -164,6 +173,12 @@ export async function tryKeys(
   for (const name of ['I1', 'I5', 'I6'] as const) invariants.checked(name);
   if (accepted.length > 2) invariants.broken('I6', number, `${accepted.join(', ')} are all accepted at the end`);
   if (accepted.length > 1) invariants.broken('I5', number, `${accepted.join(' and ')} are both accepted at the end`);
+  if (watch.gone) {
+    if (accepted.length > 0 && !watch.excuses.has('restored')) {
+      invariants.broken('I5', number, `${accepted.join(' and ')} of a deleted device are accepted at the end`);
+    }
+    return;
+  }
   const held = watch.slots.some((slot) => slot !== null && accepted.includes(slot.fingerprint));
   if (!held) invariants.broken('I1', number, 'at the end none of the keys it holds is accepted');
 }

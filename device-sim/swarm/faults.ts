@@ -33,12 +33,15 @@ export const FAULTS = {
   'operator-revoke': 'all keys of a device are revoked; it is provisioned by hand',
   'operator-quarantine': 'a device is put in quarantine: released, approved, or left to recover',
   'operator-manual': 'a key is made by hand and carried to the device',
+  'operator-long-soak': 'a campaign leaves the old keys valid for hours beside the new ones',
+  'operator-deadline': 'a campaign has a deadline; whoever misses it keeps its key, is quarantined or loses its keys',
+  'operator-remove': 'a device is deleted: all its keys are revoked',
 } as const;
 
 export type FaultName = keyof typeof FAULTS;
 export const FAULT_NAMES = Object.keys(FAULTS) as FaultName[];
 
-/** How often each strikes where it is on: per request for net and server, per device-day or per day for the others. */
+/** How often each strikes where it is on: per request for net and server, per device-day, per day or per campaign for the others. */
 export const FAULT_RATES: Readonly<Record<FaultName, number>> = {
   'net-loss': 0.08,
   'net-repeat': 0.05,
@@ -73,6 +76,9 @@ export const FAULT_RATES: Readonly<Record<FaultName, number>> = {
   'operator-revoke': 0.1,
   'operator-quarantine': 0.25,
   'operator-manual': 0.2,
+  'operator-long-soak': 0.5,
+  'operator-deadline': 0.5,
+  'operator-remove': 0.05,
 };
 
 /** Faults that explain a device without a key that works: each is counted, and healed at the end. */

@@ -102,8 +102,8 @@ export function cloneDevice(world: Stage, member: Member): Member {
   const { device } = member;
   const medium = device.medium.copy();
   medium.reboot(0, true);
-  const traits = { ...device.traits, number, identity: { ...device.traits.identity } };
-  const copy: Member = { device: world.bear(traits, medium), id: member.id, clone: true, supplied: true };
+  const traits = { ...device.traits, number, identity: device.traits.identity };
+  const copy: Member = { device: world.bear(traits, medium), id: member.id, clone: true, supplied: true, gone: false };
   world.members.push(copy);
   world.oracle.cloned(device.traits.number, number);
   copy.device.recording = false;

@@ -64,12 +64,32 @@ export class Operator {
     if (this.resting || this.campaign !== null) return;
     const world = this.#world;
     const source = world.chance.operator.yes(0.5) ? 'self' : 'offer';
-    world.order('POST', '/v1/campaigns', { name: 'all', source, ...CAMPAIGN_RULES, ...over }, (made) => {
+    const rules = { ...CAMPAIGN_RULES, ...this.#otherRules(), ...over };
+    world.order('POST', '/v1/campaigns', { name: 'all', source, ...rules }, (made) => {
       const id = made?.json?.['id'];
       if (typeof id !== 'string') return;
       this.campaign = { id, state: 'DRAFT', wave: 0 };
       this.orderCampaign('start', then);
     });
+  }
+
+  /** What an operator may ask for beyond the usual. */
+  #otherRules(): Record<string, unknown> {
+    const world = this.#world;
+    const { operator } = world.chance;
+    const rules: Record<string, unknown> = {};
+    if (world.strikes('operator-long-soak')) {
+      world.recorder.fault('operator-long-soak', -1);
+      rules['soak_seconds'] = operator.below(DAY_MS / 2) / 1000;
+    }
+    if (world.strikes('operator-deadline')) {
+      world.recorder.fault('operator-deadline', -1);
+      const policy = operator.pick(['keep', 'keep', 'quarantine', 'revoke']);
+      rules['deadline_seconds'] = (HOUR_MS + operator.below(2 * DAY_MS)) / 1000;
+      rules['policy'] = policy;
+      if (policy === 'revoke') world.oracle.orders.policyRevokes = true;
+    }
+    return rules;
   }
 
   orderCampaign(verb: string, then: () => void = () => {}): void {
@@ -157,7 +177,7 @@ export class Operator {
     const { kernel, recorder } = world;
     const phases: Record<string, number> = {};
     for (const member of world.members) {
-      if (member === undefined || member.clone) continue;
+      if (member === undefined || member.clone || member.gone) continue;
       phases[member.device.phase] = (phases[member.device.phase] ?? 0) + 1;
     }
     const sample = { atMs: kernel.nowMs, campaign: campaign?.state ?? '-', wave: campaign?.wave ?? 0, phases };
@@ -197,7 +217,7 @@ export class Operator {
       world.recorder.fault('operator-roll-back', -1);
       this.orderCampaign('roll-back');
     }
-    const own = world.members.filter((one) => one !== undefined && !one.clone);
+    const own = world.members.filter((one) => one !== undefined && !one.clone && !one.gone);
     if (own.length > 0) this.#meddleWith(operator.pick(own), share);
   }
 
@@ -223,12 +243,34 @@ export class Operator {
         world.kernel.after(operator.below(2 * DAY_MS), () => this.settleQuarantine(member));
       });
     }
+    if (world.strikes('operator-remove', share)) {
+      world.recorder.fault('operator-remove', number);
+      this.#remove(member);
+    }
     if (world.strikes('operator-manual', share * 2)) {
       world.recorder.fault('operator-manual', number);
       this.orderDevice(member, 'rotate', { source: 'manual', soak_seconds: 600 }, () => {
         world.kernel.after(operator.below(HOUR_MS), () => this.#carry(member));
       });
     }
+  }
+
+  /** Deleted at the server first, and taken down from its mast some time later. */
+  #remove(member: Member): void {
+    const world = this.#world;
+    const watch = world.oracle.watch(member.device.traits.number);
+    const ended = world.oracle.orders.giveDevices([watch], 'remove');
+    watch.excuses.add('revoked-by-operator');
+    world.order('DELETE', `/v1/devices/${member.id}`, null, (answer) => {
+      ended(endOf(answer));
+      if (answer === null || answer.status >= 300) return;
+      this.#note(member.device.traits.number, 'remove');
+      world.kernel.after(world.chance.operator.below(2 * DAY_MS), () => {
+        member.gone = true;
+        member.supplied = false;
+        member.device.powerOff();
+      });
+    });
   }
 
   #carry(member: Member): void {

@@ -16,6 +16,8 @@ import { standInCrypto } from './stand-in-crypto.ts';
 
 /** States in which a device may be wanted to do something. */
 const WAITING: unknown[] = ['WANTED', 'OVERDUE', 'MINTED', 'QUARANTINED'];
+/** Of every fifth device the recovery secret was not kept: out of quarantine it is led by an operator's approval alone. */
+const WITHOUT_SECRET = 5;
 const STATEMENT_MS_MAX = 40;
 const AUTH_LAG_MS = 2 * MINUTE_MS;
 const TTL_SECONDS = 3_600;
@@ -30,6 +32,8 @@ export interface Member {
   clone: boolean;
   /** The power comes back by itself. */
   supplied: boolean;
+  /** Deleted by an operator, and taken down. */
+  gone: boolean;
 }
 
 /** Everything that a run consists of: clock, network, relay, fleet, and the oracle that looks on. */
@@ -138,9 +142,10 @@ export class World {
         return;
       }
       const { device_id: id, api_key: key, recovery_secret: secret } = answer.json;
-      const identity = { deviceId: String(id), recoverySecret: String(secret) };
+      const kept = number % WITHOUT_SECRET !== WITHOUT_SECRET - 1;
+      const identity = kept ? { deviceId: String(id), recoverySecret: String(secret) } : null;
       const device = this.bear({ ...this.#traits(number, name), identity });
-      const member: Member = { device, id: String(id), clone: false, supplied: true };
+      const member: Member = { device, id: String(id), clone: false, supplied: true, gone: false };
       this.members[number] = member;
       this.oracle.provisioned(number, String(key), 1);
       device.provision(String(key), 1);
