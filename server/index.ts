@@ -16,6 +16,7 @@ export {
   transitionWith,
 } from './domain/rotation/index.ts';
 export { copyRows } from './in-process/copy-store.ts';
+export type { RelayContent, RelayRead } from './in-process/read-content.ts';
 export {
   createRelay,
   openRelayAccount,
@@ -24,6 +25,7 @@ export {
   type RelayOptions,
   type RelayRequest,
 } from './in-process/relay.ts';
+export type { BlobStore } from './ports/blob-store.ts';
 export type { Clock, Crypto, Random } from './ports/crypto.ts';
 export type { CommitOutcome, MetadataStore, Write } from './ports/metadata-store.ts';
 export { readSettings, SETTINGS, type ServerSettings, SettingsError } from './settings.ts';

@@ -7,12 +7,13 @@ import {
   type SlotStore,
   type SlotWriter,
   type SpoolOptions,
+  type SpoolStorage,
   slotsOver,
   toHex,
 } from '#sdk/core';
 import type { DevicePosition } from '#sdk/protocol';
 import type { RelayAnswer, RelayRequest } from '#server';
-import { Medium, type MediumKind } from './medium.ts';
+import { KEYS_FILE, Medium, type MediumKind } from './medium.ts';
 import { DeviceQueue } from './queue.ts';
 import { type Identity, sha256 } from './requests.ts';
 import { DeviceRotation } from './rotation.ts';
@@ -226,7 +227,7 @@ export class Device {
     };
     life.queue = new DeviceQueue({
       ...time,
-      storage: cutStorage(this.medium.files),
+      storage: this.#spoolStorage(),
       device: name,
       options,
       batchCount,
@@ -241,6 +242,16 @@ export class Device {
     });
     if (life.queue.snapshotLost) this.#watcher.logged(number, 'the snapshot of the spool was lost');
     life.queue.start();
+  }
+
+  /** The spool's folder: what else is on the medium is none of its files. */
+  #spoolStorage(): SpoolStorage {
+    const storage = cutStorage(this.medium.files);
+    const others = [BOOTS_FILE, KEYS_FILE];
+    return {
+      ...storage,
+      list: () => storage.list().filter(({ name }) => !others.some((other) => name.startsWith(other))),
+    };
   }
 
   #measure(life: Life): void {

@@ -16,6 +16,8 @@ import {
 /** Small devices keep their slots in two pages of raw flash, computers in an append-only file. */
 export type MediumKind = 'flash' | 'file';
 
+/** The log of a computer's slots. */
+export const KEYS_FILE = 'keys';
 const PAGE_BYTES = 128;
 /** What a write does whole or not at all: a flash word. Larger for fleets that only want speed. */
 const UNIT_BYTES = 4;
@@ -44,7 +46,7 @@ export class Medium {
 
   /** The store of the two slots, opened as at boot. */
   slotStore(): SlotStore {
-    return this.flash === null ? nvsSlotStore(fileNvs(this.files, 'keys')) : flashSlotStore(this.flash);
+    return this.flash === null ? nvsSlotStore(fileNvs(this.files, KEYS_FILE)) : flashSlotStore(this.flash);
   }
 
   /** The power comes back. `random` in [0, 1) says how what was under way ended. `killed`: only the process died. */
@@ -61,7 +63,7 @@ export class Medium {
       this.flash.flipBit(Math.floor(random * PAGES * PAGE_BYTES * 8));
       return;
     }
-    this.#rotFile('keys', random);
+    this.#rotFile(KEYS_FILE, random);
   }
 
   /** Turns over one bit of the spool. False where it holds nothing. */

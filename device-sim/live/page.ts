@@ -36,6 +36,7 @@ export function livePage(what: {
     coverage: { device: recorder.device, server: recorder.server, campaign: recorder.campaign },
     campaigns: operator?.completed ?? 0,
     readings: result.readings,
+    filesRead: world.oracle.reads.burned,
     samples: recorder.samples,
     entries: recorder.entries,
     missed: result.missed,

@@ -111,7 +111,7 @@ export class LiveWorld implements Stage {
   join(number: number, { id, name, key, recoverySecret }: Enrolled): void {
     const identity = { deviceId: id, recoverySecret };
     const device = this.bear({ ...this.#traits(number, name), identity });
-    this.members[number] = { device, id, clone: false, supplied: true };
+    this.members[number] = { device, id, clone: false, supplied: true, gone: false };
     this.oracle.provisioned(number, key, 1);
     device.provision(key, 1);
   }

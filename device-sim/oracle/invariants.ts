@@ -32,12 +32,13 @@ const BROKEN_MAX = 20;
 
 /** How often each invariant was looked at, and what was found. */
 export class Invariants {
-  readonly #nowMs: () => number;
+  /** Virtual time. */
+  readonly nowMs: () => number;
   readonly checks: Record<InvariantName, number>;
   readonly found: Broken[] = [];
 
   constructor(nowMs: () => number) {
-    this.#nowMs = nowMs;
+    this.nowMs = nowMs;
     this.checks = Object.fromEntries(INVARIANT_NAMES.map((name) => [name, 0])) as Record<InvariantName, number>;
   }
 
@@ -49,6 +50,6 @@ export class Invariants {
     this.checks[invariant]++;
     const known = this.found.some((one) => one.invariant === invariant && one.device === device);
     if (known || this.found.length >= BROKEN_MAX) return;
-    this.found.push({ invariant, device, atMs: this.#nowMs(), what });
+    this.found.push({ invariant, device, atMs: this.nowMs(), what });
   }
 }

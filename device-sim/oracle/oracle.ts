@@ -2,6 +2,7 @@ import type { Invariants } from './invariants.ts';
 import { Reader, type ReadRequest, readRevoked, readTold, type SeenAnswer, type SeenRequest } from './messages.ts';
 import { Orders } from './orders.ts';
 import { ReadingsLedger } from './readings.ts';
+import { ReadsLedger } from './reads.ts';
 import { whyDropped, whyRevoked } from './reasons.ts';
 import { readSlotBytes, type SeenSlot } from './slot-bytes.ts';
 import { type DeviceWatch, type Excuse, holdsKey, keySeen, newWatch } from './watch.ts';
@@ -13,6 +14,7 @@ import { type DeviceWatch, type Excuse, holdsKey, keySeen, newWatch } from './wa
 export class Oracle {
   readonly reader = new Reader();
   readonly readings: ReadingsLedger;
+  readonly reads: ReadsLedger;
   readonly #invariants: Invariants;
   readonly #watches: DeviceWatch[] = [];
   #order = 1;
@@ -21,6 +23,7 @@ export class Oracle {
   constructor(invariants: Invariants) {
     this.#invariants = invariants;
     this.readings = new ReadingsLedger(invariants);
+    this.reads = new ReadsLedger(invariants, () => this.now());
   }
 
   watch(device: number): DeviceWatch {
@@ -69,6 +72,8 @@ export class Oracle {
 
   /** The database is another one now: what was after the backup has not been. */
   restored(): void {
+    this.reads.restored();
+    this.readings.restored();
     for (const watch of this.#watches) {
       if (watch === undefined) continue;
       watch.excuses.add('restored');
@@ -202,7 +207,9 @@ export class Oracle {
   ): void {
     const watch = this.watch(device);
     if (read.kind === 'upload') {
-      this.readings.stored(device, request.headers['idempotency-key'] ?? '', request.body);
+      const key = request.headers['idempotency-key'] ?? '';
+      const receiptMs = Number(request.headers['x-receipt-ttl'] ?? 0) * 1000;
+      this.readings.stored(device, { id: String(answer.json?.['id']), key, receiptMs }, request.body);
       if (answer.headers['idempotency-replayed'] === 'true') return;
     }
     if (read.by === null) return;

@@ -22,7 +22,8 @@ interface Ledger {
 export class ReadingsLedger {
   readonly #invariants: Invariants;
   readonly #ledgers = new Map<number, Ledger>();
-  readonly #transfers = new Set<string>();
+  /** The transfer of each Idempotency-Key, and until when a repeat must come back to it. */
+  readonly #transfers = new Map<string, { id: string; untilMs: number }>();
 
   constructor(invariants: Invariants) {
     this.#invariants = invariants;
@@ -50,10 +51,24 @@ export class ReadingsLedger {
     this.#of(device).excused = true;
   }
 
+  /** The database is an older one now: what came since may come again, as another transfer. */
+  restored(): void {
+    for (const transfer of this.#transfers.values()) transfer.untilMs = 0;
+  }
+
   /** A transfer holds this batch, whether or not anybody has been told so. */
-  stored(device: number, idempotencyKey: string, body: Uint8Array | null): void {
-    if (this.#transfers.has(idempotencyKey)) return;
-    this.#transfers.add(idempotencyKey);
+  stored(device: number, transfer: { id: string; key: string; receiptMs: number }, body: Uint8Array | null): void {
+    const { id, key, receiptMs } = transfer;
+    const known = this.#transfers.get(key);
+    const nowMs = this.#invariants.nowMs();
+    if (known?.id !== id) this.#transfers.set(key, { id, untilMs: nowMs + receiptMs });
+    if (known !== undefined) {
+      this.#invariants.checked('I12');
+      // A repeat that was on its way for longer than the receipt is kept is another transfer, as documented.
+      if (known.id === id || nowMs >= known.untilMs) return;
+      this.#invariants.broken('I12', device, 'the same batch under the same Idempotency-Key is in two transfers');
+      return;
+    }
     const ledger = this.#of(device);
     for (const reading of readReadings(body)) {
       if (this.#isDelivered(ledger, reading)) {

@@ -18,6 +18,14 @@ export const CANARIES = {
   'generation-falls': { breaks: 'I9', where: 'server', what: 'now and then a wish tells the generation before' },
   'wall-clock-decides': { breaks: 'I10', where: 'device', what: 'the back-off looks at the wall clock' },
   'key-in-log': { breaks: 'I11', where: 'device', what: 'a refused request is logged with its headers' },
+  'busy-is-done': { breaks: 'I12', where: 'device', what: 'an upload that was answered 429 or 503 counts as stored' },
+  'loses-bodies': {
+    breaks: 'I12',
+    where: 'server',
+    what: 'one file in some is accepted, and its bytes are not stored',
+  },
+  'forgets-repeats': { breaks: 'I12', where: 'server', what: 'the Idempotency-Key of an upload is not kept' },
+  'burns-nothing': { breaks: 'I12', where: 'server', what: 'an acknowledged file is not burned' },
   'mint-while-paused': { breaks: 'I13', where: 'server', what: 'the pause of a campaign is read from a cache' },
   'arrow-without-entry': { breaks: 'I14', where: 'server', what: 'one arrow in some is not audited' },
 } as const;

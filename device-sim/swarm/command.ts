@@ -201,11 +201,11 @@ function brokenLines(result: SwarmResult): string[] {
 }
 
 function resultText(result: SwarmResult): string {
-  const { options, events, deviceYears, virtualDays, traceHash, readings, campaigns } = result;
+  const { options, events, deviceYears, virtualDays, traceHash, readings, filesRead, campaigns } = result;
   const faults = Object.entries(result.faults).map(([name, count]) => `${name} ${count}`);
   return [
     `seed ${options.seed}: ${options.devices} devices, ${virtualDays.toFixed(1)} days (${deviceYears.toFixed(2)} device-years), ${events} events, ${campaigns} campaigns completed`,
-    `readings: ${readings.kept} kept, ${readings.delivered} delivered, ${readings.dropped} dropped with a reason`,
+    `readings: ${readings.kept} kept, ${readings.delivered} delivered, ${readings.dropped} dropped with a reason; ${filesRead} files read by whom they are for`,
     `faults: ${faults.length === 0 ? 'none' : faults.join(', ')}`,
     `trace: ${traceHash}`,
     ...(result.ok ? ['All invariants hold.'] : brokenLines(result)),

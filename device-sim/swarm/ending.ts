@@ -13,6 +13,8 @@ export const REST_DAYS_MAX = 45;
 const VISIT_AFTER_MS = 4 * DAY_MS;
 const LOOK_EVERY_MS = 2 * HOUR_MS;
 const AUDIT_PAGE = 100;
+/** The newest links of a run: one request each. */
+const LINKS_TRIED_MAX = 50;
 /** Where the server can only wait for the device's next request. */
 const WAITS_FOR_CONTACT: unknown[] = ['WANTED', 'OVERDUE'];
 
@@ -143,6 +145,7 @@ export async function lastQuestions(world: World, rest: Rest): Promise<void> {
     if (!member.gone) oracle.readings.finish(number);
     await tryKeys(world, number, (request) => ask(world, request));
   }
+  await tryLinks(world);
   const entries = await wholeAudit(world);
   for (const { from, action } of readAudit(entries, { invariants, proofs: oracle.proofs() })) {
     world.recorder.arrow(from, action);
@@ -181,6 +184,18 @@ export async function tryKeys(
   }
   const held = watch.slots.some((slot) => slot !== null && accepted.includes(slot.fingerprint));
   if (!held) invariants.broken('I1', number, 'at the end none of the keys it holds is accepted');
+}
+
+/** I12: what was read and acknowledged is there for nobody any more. */
+async function tryLinks(world: World): Promise<void> {
+  const { invariants, oracle } = world;
+  for (const { token, device } of oracle.reads.ended.slice(-LINKS_TRIED_MAX)) {
+    const headers = { 'content-type': 'application/json' };
+    const body = new Uint8Array(Buffer.from('{}'));
+    const answer = await ask(world, { method: 'POST', path: `/get/${token}/claim`, headers, body });
+    invariants.checked('I12');
+    if (answer?.status === 200) invariants.broken('I12', device, 'a file that was read is still there at the end');
+  }
 }
 
 function ask(world: World, request: RelayRequest): Promise<RelayAnswer | null> {

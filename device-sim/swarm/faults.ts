@@ -36,6 +36,9 @@ export const FAULTS = {
   'operator-long-soak': 'a campaign leaves the old keys valid for hours beside the new ones',
   'operator-deadline': 'a campaign has a deadline; whoever misses it keeps its key, is quarantined or loses its keys',
   'operator-remove': 'a device is deleted: all its keys are revoked',
+  'reader-answer-lost': 'the answer to a reader that claims or acknowledges is lost',
+  'reader-cut': 'the connection of a reader breaks in the middle of the file',
+  'reader-rival': 'two readers want the same file',
 } as const;
 
 export type FaultName = keyof typeof FAULTS;
@@ -79,6 +82,9 @@ export const FAULT_RATES: Readonly<Record<FaultName, number>> = {
   'operator-long-soak': 0.5,
   'operator-deadline': 0.5,
   'operator-remove': 0.05,
+  'reader-answer-lost': 0.1,
+  'reader-cut': 0.2,
+  'reader-rival': 0.2,
 };
 
 /** Faults that explain a device without a key that works: each is counted, and healed at the end. */

@@ -1,4 +1,5 @@
 import {
+  type BlobStore,
   type Clock,
   type CommitOutcome,
   type Crypto,
@@ -22,6 +23,7 @@ export interface NodeOptions {
   kernel: Kernel;
   chance: Chance;
   store: MetadataStore;
+  blobs: BlobStore;
   clock: Clock;
   random: Random;
   crypto: Crypto | undefined;
@@ -48,13 +50,14 @@ export class ServerNode {
   constructor(options: NodeOptions) {
     this.#options = options;
     const store = options.planted(this.#between(options.store));
-    const { clock, random, crypto, secret, warn, alone } = options;
+    const { clock, random, crypto, secret, blobs, warn, alone } = options;
     this.relay = createRelay({
       clock,
       random,
       secret,
       warn,
       store,
+      blobs,
       alone,
       ...(crypto === undefined ? {} : { crypto }),
     });

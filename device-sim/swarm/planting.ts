@@ -71,6 +71,14 @@ export function plantInDevice(canary: CanaryName | null): DevicePlant {
             : { ...answer, json: { ...answer.json, code: 'key_revoked', fingerprint } };
         },
       };
+    case 'busy-is-done':
+      return {
+        reads(answer, request) {
+          const isBusy = answer?.status === 429 || answer?.status === 503;
+          if (answer === null || !isBusy || request.path !== '/v1/upload') return answer;
+          return { ...answer, status: 201, json: { id: 'nowhere', state: 'ready' } };
+        },
+      };
     case 'wall-clock-decides':
       return { delay: (delayMs, wallMs) => (Math.floor(wallMs / HOUR_MS) % 2 === 0 ? delayMs * 2 : delayMs) };
     case 'key-in-log':
@@ -112,6 +120,7 @@ async function without(
 /** What is planted between the nodes and their store. */
 export function plantInStore(canary: CanaryName | null, store: MetadataStore): MetadataStore {
   let arrows = 0;
+  let bodies = 0;
   switch (canary) {
     case 'forget-to-revoke':
       return withCommits(store, (writes) => without(store, writes, ['retiring']));
@@ -163,6 +172,29 @@ export function plantInStore(canary: CanaryName | null, store: MetadataStore): M
         },
       };
     }
+    case 'loses-bodies':
+      return withCommits(store, async (writes) =>
+        writes.filter((write) => {
+          const { kind, table } = write as Loose;
+          return kind !== 'insert' || table !== 'bodies' || ++bodies % 4 !== 0;
+        }),
+      );
+    case 'forgets-repeats':
+      return withCommits(store, async (writes) =>
+        writes.map((write) => {
+          const { kind, table, row } = write as Loose;
+          if (kind !== 'insert' || table !== 'transfers') return write;
+          return { ...write, row: { ...row, idempotency_hash: null } } as unknown as Write;
+        }),
+      );
+    case 'burns-nothing':
+      return withCommits(store, async (writes) => {
+        const burns = writes.some((write) => {
+          const { kind, table, row } = write as Loose;
+          return kind === 'update' && table === 'transfers' && row?.['state'] === 'burned';
+        });
+        return burns ? [] : writes;
+      });
     case 'arrow-without-entry':
       return withCommits(store, async (writes) =>
         writes.filter((write) => {

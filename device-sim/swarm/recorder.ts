@@ -12,6 +12,7 @@ export const ENTRY = {
   boot: 8,
   dropped: 9,
   slots: 10,
+  read: 11,
 } as const;
 export type EntryKind = keyof typeof ENTRY;
 

@@ -26,6 +26,8 @@ export interface SwarmResult {
   coverage: Coverage;
   campaigns: number;
   readings: { kept: number; delivered: number; dropped: number };
+  /** Files that a recipient has read to the end. */
+  filesRead: number;
   samples: Sample[];
   entries: Entry[];
   /** What the scenario expected and did not get; null where it got it, or there is none. */
@@ -130,6 +132,7 @@ function resultOf(world: World, operator: Operator, seen: { events: number; miss
     coverage: { device: recorder.device, server: recorder.server, campaign: recorder.campaign },
     campaigns: operator.completed,
     readings: oracle.readings.totals(),
+    filesRead: oracle.reads.burned,
     samples: recorder.samples,
     entries: recorder.entries,
     replay: replayLine(
@@ -158,6 +161,7 @@ export function swarmJson(result: SwarmResult): object {
     virtual_days: Number(result.virtualDays.toFixed(2)),
     campaigns_completed: result.campaigns,
     readings: result.readings,
+    files_read: result.filesRead,
     scenario: options.scenario,
     missed: result.missed,
     invariants,

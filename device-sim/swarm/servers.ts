@@ -2,11 +2,14 @@ import {
   type Caller,
   type Crypto,
   copyRows,
+  createMemoryBlobs,
   createMemoryStore,
   createRelay,
   type MetadataStore,
   openRelayAccount,
   type RelayAnswer,
+  type RelayContent,
+  type RelayRead,
   type RelayRequest,
   settleRestored,
 } from '#server';
@@ -34,10 +37,11 @@ type Answered = (answer: RelayAnswer | null) => void;
 
 interface UnderWay {
   node: ServerNode;
-  answered: Answered | null;
+  answered: ((answer: unknown) => void) | null;
 }
 
 const SECRET_BYTES = 32;
+const BLOB_BYTES_MAX = 1_073_741_824;
 const DOWN_MS_MAX = MINUTE_MS;
 
 /** The relay: one store, one or two nodes over it, each with its lives. */
@@ -47,6 +51,8 @@ export class Servers {
   readonly #underWay = new Set<UnderWay>();
   #nodes: (ServerNode | null)[] = [];
   #store: MetadataStore;
+  /** The disk of all nodes: it outlives them, and no backup brings it back. */
+  readonly #blobs = createMemoryBlobs({ bytesMax: BLOB_BYTES_MAX });
   #backup: MetadataStore | null = null;
   #operator: Caller | null = null;
   #turn = 0;
@@ -87,6 +93,13 @@ export class Servers {
     }
     begun();
     this.#run(node, answered, () => node.relay.call(request));
+  }
+
+  /** A reader's request for bytes. */
+  read(request: RelayRead, answered: (content: RelayContent | null) => void): void {
+    const node = this.#next();
+    if (node === null) answered(null);
+    else this.#run(node, answered, () => node.relay.read(request));
   }
 
   /** An operator's request, at the server itself. */
@@ -179,14 +192,15 @@ export class Servers {
     return null;
   }
 
-  #run(node: ServerNode, answered: Answered, work: () => Promise<RelayAnswer | null>): void {
-    const entry: UnderWay = { node, answered };
+  #run<A>(node: ServerNode, answered: (answer: A | null) => void, work: () => Promise<A | null>): void {
+    // Whatever the work comes to, it is asked for and answered in this one place.
+    const entry: UnderWay = { node, answered: answered as UnderWay['answered'] };
     this.#underWay.add(entry);
     this.#options.kernel.busy = true;
     work().then((answer) => this.#end(entry, answer), this.#options.fail);
   }
 
-  #end(entry: UnderWay, answer: RelayAnswer | null): void {
+  #end(entry: UnderWay, answer: unknown): void {
     const { answered } = entry;
     entry.answered = null;
     this.#underWay.delete(entry);
@@ -209,7 +223,7 @@ export class Servers {
     const clock = { nowMs: () => kernel.nowMs, monotonicMs: () => kernel.nowMs };
     const common = { kernel, chance, clock, random, crypto, faults, planted, warn };
     const alone = this.#options.nodes === 1;
-    const node = new ServerNode({ ...common, store: this.#store, secret: this.#secret, alone });
+    const node = new ServerNode({ ...common, store: this.#store, blobs: this.#blobs, secret: this.#secret, alone });
     node.onDeath = () => {
       const index = this.#nodes.indexOf(node);
       if (index >= 0) this.#nodes[index] = null;

@@ -10,18 +10,20 @@ import { FAULT_RATES, type FaultName } from './faults.ts';
 import { Network } from './network.ts';
 import { EPOCH_MS, HOUR_MS, MINUTE_MS, type SwarmOptions } from './options.ts';
 import { plantInAnswer, plantInDevice, plantInStore } from './planting.ts';
+import { Recipients, tokenOf } from './recipients.ts';
 import { Recorder } from './recorder.ts';
 import { Servers } from './servers.ts';
 import { standInCrypto } from './stand-in-crypto.ts';
 
 /** States in which a device may be wanted to do something. */
 const WAITING: unknown[] = ['WANTED', 'OVERDUE', 'MINTED', 'QUARANTINED'];
-/** Of every fifth device the recovery secret was not kept: out of quarantine it is led by an operator's approval alone. */
-const WITHOUT_SECRET = 5;
+/** Of every eighth device the recovery secret was not kept: out of quarantine it is led by an operator's approval alone. */
+const WITHOUT_SECRET = 8;
 const STATEMENT_MS_MAX = 40;
 const AUTH_LAG_MS = 2 * MINUTE_MS;
 const TTL_SECONDS = 3_600;
-const RECEIPT_TTL_SECONDS = 60;
+/** For so long a repeat is known for one, as a receipt is what knows it. */
+const RECEIPT_TTL_SECONDS = 86_400;
 const DOWN_MS_MAX = 5 * MINUTE_MS;
 
 /** One device of the fleet, and what is to become of it. */
@@ -46,6 +48,7 @@ export class World {
   readonly servers: Servers;
   readonly network: Network;
   readonly broker: Broker;
+  readonly recipients: Recipients;
   readonly members: Member[] = [];
   readonly logs: string[] = [];
   /** Draws of what goes wrong are apart from draws of the devices, so that leaving a device out changes little. */
@@ -116,6 +119,14 @@ export class World {
       wishOf: (device, told) => this.#wishOf(device, told),
     });
     this.broker.start();
+    this.recipients = new Recipients({
+      kernel,
+      chance: new Chance(seed, 'recipients'),
+      servers: this.servers,
+      recorder: this.recorder,
+      ledger: this.oracle.reads,
+      on: (name) => this.on(name),
+    });
   }
 
   /** Whether this kind of fault may strike now. */
@@ -199,6 +210,11 @@ export class World {
     if (answer !== what.answer) what.answer.headers = answer.headers;
     const superseded = this.oracle.superseded(device, request, answer);
     this.oracle.served(device, request, answer, what.begunAt);
+    const token = tokenOf(answer.json?.['url']);
+    if (token !== null && this.recipients.waitsFor(token)) {
+      const expiresAtMs = Date.parse(String(answer.json?.['expires_at']));
+      this.oracle.reads.stored(device, token, { bytes: request.body ?? new Uint8Array(0), expiresAtMs });
+    }
     for (const key of superseded) {
       const headers = { authorization: `Bearer ${key}` };
       const probe: RelayRequest = { method: 'GET', path: '/v1/device', headers, body: null };
@@ -254,6 +270,8 @@ export class World {
       heard: (device, _request, answer) => {
         recorder.note('heard', device, answer?.status ?? 0, () => (answer === null ? 'no answer' : `${answer.status}`));
         oracle.heard(device, answer);
+        const token = tokenOf(answer?.json?.['url']);
+        if (token !== null) this.recipients.given(device, token);
       },
       slotsChanged: (device) => {
         const member = this.members[device];

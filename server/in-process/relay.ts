@@ -28,11 +28,12 @@ import { ActiveUploads } from '../usecases/upload/active-uploads.ts';
 import { uploadWindow } from '../usecases/upload/admission.ts';
 import { HashCache } from '../usecases/upload/hash-cache.ts';
 import { useCaseSettings } from '../wiring.ts';
+import { type RelayContent, type RelayRead, readContent } from './read-content.ts';
 import { stillRequest } from './still-request.ts';
 
 /** A request as HTTP would carry it, without a socket. Header names in lower case. */
 export interface RelayRequest {
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** With its query. */
   path: string;
   headers: Record<string, string>;
@@ -64,6 +65,8 @@ export interface Relay {
   deps: Deps;
   /** Never rejects for what a client may do. `operator`: the caller is the operator at the server, without a credential. */
   call(request: RelayRequest, operator?: Caller): Promise<RelayAnswer>;
+  /** The bytes behind a link. Never rejects for what a reader may do. */
+  read(request: RelayRead): Promise<RelayContent>;
   /** What the running server does every few seconds. */
   sweep(atStart: boolean): Promise<void>;
 }
@@ -113,6 +116,7 @@ export function createRelay(options: RelayOptions): Relay {
   return {
     deps,
     call: (request, operator) => serveInProcess(deps, request, operator ?? null),
+    read: (request) => readContent(deps, request, FROM),
     async sweep(atStart) {
       await sweepOnce(deps, { atStart });
     },
@@ -213,7 +217,7 @@ async function byRoute(
 }
 
 /** Routes that answer with JSON leave the response alone; an upload that has to wait for its place asks whether it is gone. */
-const NO_RESPONSE = { once() {}, off() {} } as unknown as ServerResponse;
+const NO_RESPONSE = { once() {}, off() {}, setHeader() {} } as unknown as ServerResponse;
 
 function asAnswer(answer: {
   status: number;
