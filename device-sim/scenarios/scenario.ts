@@ -11,6 +11,8 @@ export interface Scenario {
   options: Partial<SwarmOptions>;
   /** Puts its events on the clock. What is not on it does not happen: no faults but these. */
   begin(world: Stage, operator: Operator): void;
+  /** What must be so when the story ends, by itself and before anybody helps; null: it is. */
+  expectsByThen?(world: Stage, operator: Operator): string | null;
   /** What must be so at the end, beside the invariants; null: it is. */
   expects(world: Stage, operator: Operator): string | null;
 }

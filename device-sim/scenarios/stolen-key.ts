@@ -24,8 +24,13 @@ export const stolenKey: Scenario = {
     });
     operator.watch();
   },
-  expects(world) {
-    const victim = world.members[0];
-    return victim?.device.phase === 'SETTLED' ? null : `the device is ${victim?.device.phase ?? 'missing'}`;
+  expectsByThen(world) {
+    const [victim] = world.members;
+    const thief = world.members.find((one) => one?.clone);
+    if (victim?.device.phase !== 'SETTLED') return `the device is ${victim?.device.phase ?? 'missing'}`;
+    const copied = world.oracle.watch(thief?.device.traits.number ?? -1).slots.map((slot) => slot?.fingerprint);
+    const own = world.oracle.watch(0).slots.map((slot) => slot?.fingerprint);
+    return own.some((one) => copied.includes(one)) ? 'the device still uses the key that was copied' : null;
   },
+  expects: () => null,
 };

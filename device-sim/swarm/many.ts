@@ -1,6 +1,6 @@
 import { addCoverage } from './coverage.ts';
 import type { SwarmOptions } from './options.ts';
-import { type Coverage, runSwarm, type SwarmResult } from './run.ts';
+import { type Coverage, type RunHooks, runSwarm, type SwarmResult } from './run.ts';
 
 export interface Batch {
   seeds: number;
@@ -29,7 +29,7 @@ export interface RunOrder {
   /** Twice, with other wall clocks (I10). */
   twin?: boolean;
   /** Ends with the first break: where only one is looked for. */
-  stopWhenBroken?: boolean;
+  stopWhenBroken?: RunHooks['stopWhenBroken'];
 }
 
 /** Every run of a batch; one that is broken does not end the others. The same batch, however many run at a time. */
@@ -51,8 +51,8 @@ export async function runMany(all: readonly SwarmOptions[], hooks: BatchHooks = 
 }
 
 /** In this process, in which there is one simulation at a time. */
-export function runHere({ options, twin = false, stopWhenBroken = false }: RunOrder): Promise<SwarmResult> {
-  return twin ? runTwins(options) : runSwarm(options, { stopWhenBroken });
+export function runHere({ options, twin = false, stopWhenBroken }: RunOrder): Promise<SwarmResult> {
+  return twin ? runTwins(options) : runSwarm(options, stopWhenBroken === undefined ? {} : { stopWhenBroken });
 }
 
 function summedUp(results: readonly SwarmResult[], twins: number): Batch {

@@ -5,6 +5,9 @@ import type { Stage } from './stage.ts';
 import type { Member } from './world.ts';
 
 const LOOK_EVERY_MS = HOUR_MS;
+/** Of registrations, beside what is aborted by the day; and how soon after one. */
+const RACES_SHARE = 0.5;
+const RACE_MS_MAX = 800;
 const ENDED = ['COMPLETED', 'COMPLETED_WITH_STRAGGLERS', 'ABORTED', 'ROLLED_BACK'];
 
 /** How the fleet's campaigns go about it, unless a scenario says otherwise. */
@@ -122,6 +125,14 @@ export class Operator {
       this.#note(number, verb);
       then(answer);
     });
+  }
+
+  /** A device has registered its key: somebody calls the rotation off just now, and the abort and the proof race. */
+  registered(member: Member): void {
+    const { kernel, chance, recorder } = this.#world;
+    if (!this.#world.strikes('operator-abort', RACES_SHARE)) return;
+    recorder.fault('operator-abort', member.device.traits.number, 'as its key is proven');
+    kernel.after(chance.operator.below(RACE_MS_MAX), () => this.orderDevice(member, 'abort', null));
   }
 
   /** All keys revoked, and another put on it by hand. */

@@ -50,14 +50,14 @@ export class Recipients {
     this.#options = options;
   }
 
-  /** Whether somebody waits for the file behind this link. */
-  waitsFor(token: string): boolean {
-    return nameHash(token) % READ_ONE_IN === 0;
+  /** Whether somebody waits for the file of this upload. By its key, which is the device's alone to choose. */
+  waitsFor({ headers }: RelayRequest): boolean {
+    return nameHash(headers['idempotency-key'] ?? '') % READ_ONE_IN === 0;
   }
 
-  /** A device has handed over its link. */
-  given(device: number, token: string): void {
-    if (!this.waitsFor(token) || this.#given.has(token)) return;
+  /** A device has handed over the link of its upload. */
+  given(device: number, token: string, upload: RelayRequest): void {
+    if (!this.waitsFor(upload) || this.#given.has(token)) return;
     this.#given.add(token);
     this.#begin(device, token, 'the recipient');
     if (this.#strikes('reader-rival', device)) this.#begin(device, token, 'somebody else');

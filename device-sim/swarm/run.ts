@@ -46,8 +46,10 @@ export interface RunHooks {
   progress?(done: number, events: number): void | Promise<void>;
   /** Every wall clock is right, whatever faults say: for the comparison of I10. */
   rightClocks?: boolean;
-  /** Ends with the first break: where only one is looked for. */
-  stopWhenBroken?: boolean;
+  /** Called when everything is on the clock: for what is to go wrong beside it. */
+  begun?(world: World, operator: Operator): void;
+  /** Ends with the first break of this one, or of any: where only one is looked for. */
+  stopWhenBroken?: InvariantName | 'any';
 }
 
 /** One run, from enrolment through the storm to rest. Throws only for bugs of the simulator (and traps that were touched). */
@@ -55,12 +57,14 @@ export async function runSwarm(options: SwarmOptions, hooks: RunHooks = {}): Pro
   const world = new World(options, hooks.rightClocks === true);
   const { kernel } = world;
   const operator = new Operator(world);
+  world.onRegistered = (member) => operator.registered(member);
   await kernel.still(() => world.servers.open());
   enrolFleet(world);
   sweepRegularly(world);
   const scenario = options.scenario === null ? null : scenarioNamed(options.scenario);
   if (scenario === null) operator.start();
   else scenario.begin(world, operator);
+  hooks.begun?.(world, operator);
   if (options.faults.length > 0) storm(world);
 
   const stormEndsMs = EPOCH_MS + options.days * DAY_MS;
@@ -69,13 +73,16 @@ export async function runSwarm(options: SwarmOptions, hooks: RunHooks = {}): Pro
     if (kernel.events > ranAway)
       world.fail(new Error(`the run ran away: ${kernel.events} events; ${replayLine(options)}`));
     if (world.error !== null) return true;
-    return hooks.stopWhenBroken === true && (world.invariants.found.length > 0 || world.serverFailure !== null);
+    if (hooks.stopWhenBroken === undefined) return false;
+    const found = world.invariants.found.some(({ invariant }) => isLookedFor(invariant, hooks));
+    return found || (hooks.stopWhenBroken === 'any' && world.serverFailure !== null);
   };
   const breathe = () =>
     hooks.progress?.(Math.min(0.9, (0.9 * (kernel.nowMs - EPOCH_MS)) / (options.days * DAY_MS)), kernel.events);
   await kernel.run(stormEndsMs, failed, breathe);
   if (world.error !== null) throw world.error;
   if (failed()) return resultOf(world, operator, { events: kernel.events, missed: world.serverFailure });
+  const unmet = scenario?.expectsByThen?.(world, operator) ?? null;
   calm(world, operator);
   const ending = new Ending(world, operator);
   await kernel.run(stormEndsMs + REST_DAYS_MAX * DAY_MS, () => failed() || ending.rest.reached, breathe);
@@ -84,8 +91,12 @@ export async function runSwarm(options: SwarmOptions, hooks: RunHooks = {}): Pro
   const events = kernel.events;
   await kernel.still(() => lastQuestionsOf(world, ending));
   if (world.error !== null) throw world.error;
-  const missed = world.serverFailure ?? scenario?.expects(world, operator) ?? null;
+  const missed = world.serverFailure ?? unmet ?? scenario?.expects(world, operator) ?? null;
   return resultOf(world, operator, { events, missed });
+}
+
+function isLookedFor(invariant: InvariantName, { stopWhenBroken }: RunHooks): boolean {
+  return stopWhenBroken === 'any' || stopWhenBroken === invariant;
 }
 
 async function lastQuestionsOf(world: World, ending: Ending): Promise<void> {

@@ -56,6 +56,8 @@ export class World {
   /** Faults may strike. */
   stormy = true;
   error: unknown = null;
+  /** Told when a key was registered: an operator may be quick. */
+  onRegistered: ((member: Member) => void) | null = null;
   /** What the server itself called an internal fault. */
   serverFailure: string | null = null;
   #answers = 0;
@@ -210,8 +212,10 @@ export class World {
     if (answer !== what.answer) what.answer.headers = answer.headers;
     const superseded = this.oracle.superseded(device, request, answer);
     this.oracle.served(device, request, answer, what.begunAt);
+    const member = this.members[device];
+    if (member !== undefined && answer.json?.['state'] === 'registered') this.onRegistered?.(member);
     const token = tokenOf(answer.json?.['url']);
-    if (token !== null && this.recipients.waitsFor(token)) {
+    if (token !== null && this.recipients.waitsFor(request)) {
       const expiresAtMs = Date.parse(String(answer.json?.['expires_at']));
       this.oracle.reads.stored(device, token, { bytes: request.body ?? new Uint8Array(0), expiresAtMs });
     }
@@ -267,11 +271,11 @@ export class World {
         recorder.note('sent', device, 0, () => `${request.method} ${request.path}`, request.path);
         oracle.sent(device, request);
       },
-      heard: (device, _request, answer) => {
+      heard: (device, request, answer) => {
         recorder.note('heard', device, answer?.status ?? 0, () => (answer === null ? 'no answer' : `${answer.status}`));
         oracle.heard(device, answer);
         const token = tokenOf(answer?.json?.['url']);
-        if (token !== null) this.recipients.given(device, token);
+        if (token !== null) this.recipients.given(device, token, request);
       },
       slotsChanged: (device) => {
         const member = this.members[device];
