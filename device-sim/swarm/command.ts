@@ -162,15 +162,15 @@ async function runBatch(given: Given, output: Output): Promise<number> {
     },
   }).finally(() => runners?.close());
   const missing = preset?.coverageMustBeFull === true ? neverHit(batch.coverage) : [];
-  output.out(given.json ? `${JSON.stringify(batchJson(batch, given.seed))}\n` : batchText(batch));
+  const ok = batch.failed.length === 0 && missing.length === 0;
+  output.out(given.json ? `${JSON.stringify({ ok, ...batchJson(batch, given.seed) })}\n` : batchText(batch));
   if (given.coverage && !given.json) output.out(`${coverageText(batch.coverage)}\n`);
   for (const { side, state, event } of missing) output.err(`never hit: ${side} ${state} ${event}\n`);
-  return batch.failed.length > 0 || missing.length > 0 ? 1 : 0;
+  return ok ? 0 : 1;
 }
 
 function batchJson(batch: Batch, first: number): object {
   return {
-    ok: batch.failed.length === 0,
     first_seed: first,
     seeds: batch.seeds,
     twins: batch.twins,

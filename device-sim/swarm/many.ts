@@ -87,6 +87,7 @@ export async function runTwins(options: SwarmOptions): Promise<SwarmResult> {
   result.checks.I10++;
   if (twin.traceHash === result.traceHash) return result;
   const what = `with right clocks the same run goes otherwise (${twin.traceHash}, not ${result.traceHash})`;
+  result.replay += ' --twin';
   result.broken.push({ invariant: 'I10', device: -1, atMs: 0, what });
   result.ok = false;
   return result;
