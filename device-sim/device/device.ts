@@ -250,7 +250,11 @@ export class Device {
     const others = [BOOTS_FILE, KEYS_FILE];
     return {
       ...storage,
-      list: () => storage.list().filter(({ name }) => !others.some((other) => name.startsWith(other))),
+      list: (found) => {
+        storage.list((name, bytes) => {
+          if (!others.some((other) => name.startsWith(other))) found(name, bytes);
+        });
+      },
     };
   }
 

@@ -88,7 +88,12 @@ export function plantInDevice(canary: CanaryName | null): DevicePlant {
   }
 }
 
-type Loose = { table?: string; kind: string; row?: Record<string, unknown>; entry?: { action: string } };
+type Loose = {
+  table?: string;
+  kind: string;
+  row?: Record<string, unknown>;
+  entry?: { action: string; subject?: string };
+};
 
 /** A store whose commits pass through `change` first. */
 function withCommits(
@@ -117,11 +122,40 @@ async function without(
   return kept;
 }
 
+/** The writes by which the key that a device uses is revoked; none where it has none. */
+async function revokingActive(store: MetadataStore, device: unknown): Promise<Write[]> {
+  const [old] = await store.list('api_keys', {
+    where: [
+      ['device_id', '=', device as never],
+      ['state', 'in', ['active']],
+    ],
+    limit: 1,
+  });
+  if (old === undefined) return [];
+  const row = { ...old, state: 'revoked' as const, version: old.version + 1 };
+  return [{ kind: 'update', table: 'api_keys', row, expectVersion: old.version }];
+}
+
+/** A key found by its hash, as it was before it was revoked. */
+function revived<T>(where: object, row: T): T {
+  const { state } = (row ?? {}) as { state?: string };
+  return 'hash' in where && state === 'revoked' ? { ...row, state: 'retiring' } : row;
+}
+
 /** What is planted between the nodes and their store. */
 export function plantInStore(canary: CanaryName | null, store: MetadataStore): MetadataStore {
   let arrows = 0;
-  let bodies = 0;
+  let files = 0;
   switch (canary) {
+    case 'keep-every-key':
+      return {
+        ...store,
+        get: async (table, where) => revived(where, await store.get(table, where)),
+        getBeside: async (table, where, beside) => {
+          const found = await store.getBeside(table, where, beside);
+          return found === null ? null : { ...found, row: revived(where, found.row) };
+        },
+      };
     case 'forget-to-revoke':
       return withCommits(store, (writes) => without(store, writes, ['retiring']));
     case 'keep-rolled-back':
@@ -135,29 +169,18 @@ export function plantInStore(canary: CanaryName | null, store: MetadataStore): M
           return kind === 'insert' && table === 'api_keys' && row?.['state'] === 'pending';
         }) as Loose | undefined;
         if (minted === undefined) return writes;
-        const device = minted.row?.['device_id'] as never;
-        const [old] = await store.list('api_keys', {
-          where: [
-            ['device_id', '=', device],
-            ['state', 'in', ['active']],
-          ],
-          limit: 1,
-        });
-        if (old === undefined) return writes;
-        const row = { ...old, state: 'revoked' as const, version: old.version + 1 };
+        const revoking = await revokingActive(store, minted.row?.['device_id']);
+        if (revoking.length === 0) return writes;
         const rest = writes.filter((write) => write.kind !== 'expect' || (write as Loose).table !== 'api_keys');
-        return [...rest, { kind: 'update', table: 'api_keys', row, expectVersion: old.version }];
+        return [...rest, ...revoking];
       });
-    case 'abort-on-stale-read':
-      return withCommits(store, async (writes) =>
-        writes.flatMap((write): Write[] => {
-          const { kind, table } = write as Loose;
-          const loose = table === 'rotations' || table === 'api_keys';
-          if (kind === 'expect' && loose) return [];
-          if (kind !== 'update' || !loose) return [write];
-          return [{ kind: 'put', table, row: (write as Loose).row } as unknown as Write];
-        }),
-      );
+    case 'abort-revokes-active':
+      return withCommits(store, async (writes) => {
+        const aborted = writes.find((write) => (write as Loose).entry?.action === 'rotation.aborted') as
+          | Loose
+          | undefined;
+        return aborted === undefined ? writes : [...writes, ...(await revokingActive(store, aborted.entry?.subject))];
+      });
     case 'mint-while-paused': {
       const stale = withCommits(store, async (writes) =>
         writes.filter((write) => write.kind !== 'expect' || (write as Loose).table !== 'campaigns'),
@@ -172,18 +195,20 @@ export function plantInStore(canary: CanaryName | null, store: MetadataStore): M
         },
       };
     }
-    case 'loses-bodies':
+    case 'loses-files':
       return withCommits(store, async (writes) =>
-        writes.filter((write) => {
-          const { kind, table } = write as Loose;
-          return kind !== 'insert' || table !== 'bodies' || ++bodies % 4 !== 0;
+        writes.map((write) => {
+          const { kind, table, row } = write as Loose;
+          const accepts = kind === 'update' && table === 'transfers' && row?.['state'] === 'ready';
+          if (!accepts || ++files % 4 !== 0) return write;
+          return { ...write, row: { ...row, state: 'expired' } } as unknown as Write;
         }),
       );
     case 'forgets-repeats':
       return withCommits(store, async (writes) =>
         writes.map((write) => {
           const { kind, table, row } = write as Loose;
-          if (kind !== 'insert' || table !== 'transfers') return write;
+          if ((kind !== 'insert' && kind !== 'update') || table !== 'transfers') return write;
           return { ...write, row: { ...row, idempotency_hash: null } } as unknown as Write;
         }),
       );
