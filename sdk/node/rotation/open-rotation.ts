@@ -10,6 +10,9 @@ import { loadIdentity } from './identity.ts';
 import { rotatingTransport } from './rotating-transport.ts';
 import { Rotator } from './rotator.ts';
 
+/** How long a device with nothing to send goes without asking whether the server wishes for another key. */
+const LOOK_MS = 3_600_000;
+
 export interface OpenRotation {
   /** Folder of the credential store. */
   store: string;
@@ -60,6 +63,7 @@ export async function openRotation(options: OpenRotation): Promise<Rotation> {
     authentic: base.protocol === 'https:' || isLoopback(base) || options.trustPlainHttp,
     changed: options.changed,
     warn,
+    lookMs: LOOK_MS,
     ...(options.random === undefined ? {} : { random: options.random }),
   });
   return {

@@ -63,6 +63,11 @@ export function recoveryRequest(base: URL, staged: SlotKey, key: ApiKey, identit
   return post(base, '/v1/device/recovery', said, {});
 }
 
+/** Asks how the server sees this device; its answer tells of a rotation like every other. */
+export function lookRequest(base: URL, headers: Record<string, string>): HttpRequest {
+  return { method: 'GET', url: apiUrl(base, '/v1/device'), headers };
+}
+
 /** The device's status report. */
 export function statusReport(
   base: URL,

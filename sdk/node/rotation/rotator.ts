@@ -21,7 +21,15 @@ import type { HttpAnswer, HttpRequest, Transport } from '../http/transport.ts';
 import { problemOf } from '../send/answer.ts';
 import type { Boots } from './boots.ts';
 import type { DeviceIdentity } from './identity.ts';
-import { deviceHeaders, offerRequest, recoveryRequest, registration, statusReport, unwrapOffer } from './requests.ts';
+import {
+  deviceHeaders,
+  lookRequest,
+  offerRequest,
+  recoveryRequest,
+  registration,
+  statusReport,
+  unwrapOffer,
+} from './requests.ts';
 
 /** Keys drawn and not staged yet: more than one is already unusual. */
 const DRAWN_MAX = 4;
@@ -40,6 +48,8 @@ export interface RotatorOptions {
   /** The key or the phase changed: what waited for a good key may go on. */
   changed(state: RotationState): void;
   warn(code: string, detail: string): void;
+  /** Asks the server how things stand when it has answered nothing for half of this to all of it; absent: never. */
+  lookMs?: number;
   /** In [0, 1). */
   random?: () => number;
   /** Runs `action` after so many ms; returns how to stop it. */
@@ -76,10 +86,12 @@ export class Rotator {
   readonly #drawn = new Map<string, ApiKey>();
   #state: RotationState = unbootedRotation();
   #stopTimer: (() => void) | null = null;
+  #stopLook: (() => void) | null = null;
 
   constructor(options: RotatorOptions) {
     this.#options = options;
     this.#feed({ kind: 'booted', slots: options.slots.pair() });
+    this.#lookLater();
   }
 
   get state(): RotationState {
@@ -119,6 +131,7 @@ export class Rotator {
   close(): void {
     this.#closing.abort();
     this.#stopTimer?.();
+    this.#stopLook?.();
   }
 
   #position(): DevicePosition | null {
@@ -201,17 +214,46 @@ export class Rotator {
 
   #wake(delayMsMax: number): void {
     this.#stopTimer?.();
+    this.#stopTimer = this.#after(this.#randomMs(delayMsMax), () => this.#feed({ kind: 'due' }));
+  }
+
+  #randomMs(msMax: number): number {
     const random = this.#options.random ?? (() => randomInt(MANTISSA) / MANTISSA);
-    const after = this.#options.after ?? systemAfter;
-    this.#stopTimer = after(Math.floor(random() * delayMsMax), () => this.#feed({ kind: 'due' }));
+    return Math.floor(random() * msMax);
+  }
+
+  #after(ms: number, action: () => void): () => void {
+    return (this.#options.after ?? systemAfter)(ms, action);
+  }
+
+  /** Whatever the server answers tells of a rotation; it is only asked where it had nothing to answer. */
+  #lookLater(): void {
+    const { lookMs, drives } = this.#options;
+    if (lookMs === undefined || !drives || this.#closing.signal.aborted) return;
+    this.#stopLook?.();
+    this.#stopLook = this.#after(lookMs / 2 + this.#randomMs(lookMs / 2), () => this.#look());
+  }
+
+  #look(): void {
+    this.#lookLater();
+    const fingerprint = fingerprintToSend(this.#state);
+    const key = fingerprint === null ? null : this.#keyOf(fingerprint);
+    if (key === null) return;
+    this.#underway('look', async () => {
+      const answer = await this.#send(lookRequest(this.#options.base, deviceHeaders(key, this.#position())));
+      this.#hear(answer, { usedFingerprint: fingerprint, request: 'other', registeredFingerprint: null });
+    });
   }
 
   /** One request of a kind at a time: every answer may tell the same wish, and the first to be answered is enough. */
   #start(effect: RequestEffect): void {
-    const name = JSON.stringify(effect);
+    this.#underway(JSON.stringify(effect), () => this.#request(effect));
+  }
+
+  #underway(name: string, request: () => Promise<void>): void {
     if (this.#asked.has(name)) return;
     this.#asked.add(name);
-    const done = this.#request(effect)
+    const done = request()
       .catch((error: unknown) => {
         this.#options.warn('rotation_failed', error instanceof Error ? error.message : String(error));
         this.#feed({ kind: 'failed' });
@@ -303,6 +345,7 @@ export class Rotator {
     // A refusal of what was sent (too large, a wrong offset) says nothing of the key it came under.
     const ofContent = facts.request === 'other' && answer !== null && isOfContent(answer.status);
     for (const event of events) if (!ofContent || event.kind !== 'failed') this.#feed(event);
+    if (answer !== null) this.#lookLater();
   }
 }
 
