@@ -104,13 +104,16 @@ async function settle(
   const { device } = member;
   device.recording = operator.campaign !== null || device.phase !== 'SETTLED';
   if (!device.isOn) world.powerUp(device.traits.number);
-  if (operator.campaign !== null || device.phase !== 'SETTLED') return;
+  if (operator.campaign !== null) return;
   const answer = await management.order('GET', `/v1/devices/${member.id}/rotation`, null);
   const state = answer?.json?.['state'];
   // It hears of what the server waits for with its next reading, as in life.
-  device.recording = state !== 'IDLE';
+  device.recording = state !== 'IDLE' || device.phase !== 'SETTLED';
   if (state === 'LOST') operator.provision(member);
   if (state === 'QUARANTINED') operator.settleQuarantine(member);
+  // Nobody carries a key there any more.
+  const manual = answer?.json?.['source'] === 'manual' && (state === 'WANTED' || state === 'MINTED');
+  if (manual) operator.orderDevice(member, 'abort', null);
   if (state === 'IDLE' && device.backlog > 0) device.kick();
   if (state === 'IDLE' && isQuiet(member)) settled.add(member);
 }
