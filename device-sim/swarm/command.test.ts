@@ -30,15 +30,15 @@ test('swarm --json: a run that holds → 0, one object and nothing beside it', a
 });
 
 test('swarm: a broken run → 1, and its last line, given back to the program, is the same run', async () => {
-  const first = await run('swarm', '--seed', '1', ...small, '--canary', 'revoke-at-mint', '--without', 'net-delay');
+  const first = await run('swarm', '--seed', '1', ...small, '--canary', 'use-before-durable', '--without', 'net-delay');
   const replay = first.out.trimEnd().split('\n').at(-1) ?? '';
   expect(first.code).toBe(1);
-  expect(replay).toMatch(/^replay: npm run -s sim -- swarm --seed 1 .*--canary revoke-at-mint --only /);
+  expect(replay).toMatch(/^replay: npm run -s sim -- swarm --seed 1 .*--canary use-before-durable --only /);
   const again = await run(...replay.slice('replay: npm run -s sim -- '.length).split(' '), '--json');
   const report = JSON.parse(again.out);
   expect(again.code).toBe(1);
   expect(first.out).toContain(`trace: ${report.trace_hash}`);
-  expect(report.invariants.I2.holds).toBe(false);
+  expect(report.invariants.I3.holds).toBe(false);
 });
 
 test('swarm --seeds --json: several seeds → 0, one object, a hash for each', async () => {
