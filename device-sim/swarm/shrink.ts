@@ -7,7 +7,7 @@ const TRIES_MAX = 80;
 
 export interface Shrunk {
   options: SwarmOptions;
-  /** The smallest run that still breaks it, with its trace kept. */
+  /** The smallest run that still breaks it, up to that moment, with its trace kept. */
   result: SwarmResult;
   tries: number;
 }
@@ -26,7 +26,8 @@ export async function shrink(
   const stillBreaks = async (options: SwarmOptions): Promise<boolean> => {
     if (tries >= TRIES_MAX) return false;
     tries++;
-    const { broken } = await runSwarm(options);
+    // What would come after it is of no use here: a fleet that is locked out takes long to be given up.
+    const { broken } = await runSwarm(options, { stopWhenBroken: invariant });
     if (!broken.some((one) => one.invariant === invariant)) return false;
     best = options;
     told(options);
@@ -54,7 +55,7 @@ export async function shrink(
     }
   }
   const options = { ...best, keepTrace: true };
-  return { options, result: await runSwarm(options), tries };
+  return { options, result: await runSwarm(options, { stopWhenBroken: invariant }), tries };
 }
 
 function smallerDays(options: SwarmOptions): SwarmOptions[] {
