@@ -3,5 +3,5 @@ import { bundleSimulator } from './build.ts';
 
 const FILE = 'dist/sim/fuselink-sim.mjs';
 
-await bundleSimulator('device-sim/main.ts', FILE);
+await bundleSimulator('device-sim/fuselink-sim.ts', FILE);
 await chmod(FILE, 0o755);

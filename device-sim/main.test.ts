@@ -1,24 +1,10 @@
 import { expect, test } from 'vitest';
-import { main } from './main.ts';
 import type { ModelReport } from './model/check.ts';
 import { modelReportText } from './model/command.ts';
-
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const code = await main(args, {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-  });
-  return { code, out, err };
-}
+import { runProgram } from './program.testkit.ts';
 
 test('fuselink-sim model --json: the product → 0, one object, nothing beside it', async () => {
-  const { code, out, err } = await run('model', '--json');
+  const { code, out, err } = await runProgram('model', '--json');
   const report = JSON.parse(out) as ModelReport;
   expect(code).toBe(0);
   expect(err).toBe('');
@@ -30,7 +16,7 @@ test('fuselink-sim model --json: the product → 0, one object, nothing beside i
 });
 
 test('fuselink-sim model: for a person → progress aside, stories numbered, the verdict last', async () => {
-  const { code, out, err } = await run('model');
+  const { code, out, err } = await runProgram('model');
   expect(code).toBe(0);
   expect(err).toMatch(/^ {2}0 % {2}self: 4 rotations\n/);
   expect(out).toContain('     1. The operator starts a rotation. IDLE → WANTED.');
@@ -38,17 +24,17 @@ test('fuselink-sim model: for a person → progress aside, stories numbered, the
 });
 
 test('fuselink-sim: --help → 0, verbs and exit codes', async () => {
-  const { code, out } = await run('--help');
+  const { code, out } = await runProgram('--help');
   expect(code).toBe(0);
   expect(out).toContain('model');
   expect(out).toContain('Exit codes:');
-  expect((await run('model', '--help')).out).toContain('--json');
+  expect((await runProgram('model', '--help')).out).toContain('--json');
 });
 
 test.each([['nonsense'], ['model', '--nonsense'], []])(
   'fuselink-sim %s %s: not understood → 2, said on stderr',
   async (...args) => {
-    const { code, out, err } = await run(...args.filter((one) => one !== undefined));
+    const { code, out, err } = await runProgram(...args.filter((one) => one !== undefined));
     expect(code).toBe(2);
     expect(out).toBe('');
     expect(err).not.toBe('');

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { addLiveVerb } from './live/command.ts';
 import { addModelVerb } from './model/command.ts';
@@ -48,14 +47,4 @@ export async function main(args: readonly string[], output: Output): Promise<num
     if (!error.code.startsWith('commander.')) output.err(`error: ${error.message}\n`);
     return error.exitCode === 0 ? 0 : 2;
   }
-}
-
-const isProgram =
-  process.argv[1] !== undefined && /(fuselink-sim|device-sim[\\/]main)\.(ts|mjs|js)$/.test(process.argv[1]);
-if (isProgram) {
-  process.exitCode = await main(process.argv.slice(2), {
-    out: (text) => process.stdout.write(text),
-    err: (text) => process.stderr.write(text),
-    tty: process.stderr.isTTY === true,
-  });
 }

@@ -125,7 +125,7 @@ async function main(names: readonly string[]): Promise<void> {
 const here = fileURLToPath(import.meta.url);
 if (here.endsWith('.ts')) {
   await bundleSimulator(here, cached('swarm.bench'));
-  await bundleSimulator(fileURLToPath(new URL('./main.ts', import.meta.url)), cached('fuselink-sim'));
+  await bundleSimulator(fileURLToPath(new URL('./fuselink-sim.ts', import.meta.url)), cached('fuselink-sim'));
   const flags = ['--expose-gc', ...RUNNER_FLAGS];
   const { status } = spawnSync(process.execPath, [...flags, cached('swarm.bench'), ...process.argv.slice(2)], {
     stdio: 'inherit',

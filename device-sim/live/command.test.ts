@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { temporaryFolder } from '../../test/support/test-server.ts';
-import { runProgram } from './live.testkit.ts';
+import { runProgram } from '../program.testkit.ts';
 
 let folder: { path: string; remove(): Promise<void> };
 let key: string;

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { readAudit } from '../oracle/audit.ts';
 import { tryKeys } from '../swarm/ending.ts';
+import { calmMember, type Member } from '../swarm/member.ts';
 import type { Operator } from '../swarm/operator.ts';
-import type { Member } from '../swarm/world.ts';
 import { each } from './each.ts';
 import type { Management } from './management.ts';
 import type { Wire } from './wire.ts';
@@ -23,19 +23,7 @@ export function calm(world: LiveWorld, operator: Operator): void {
   world.network.heal();
   operator.resting = true;
   for (const member of world.members) {
-    if (member === undefined) continue;
-    const { device } = member;
-    device.medium.files.bytesMax = -1;
-    device.medium.power.left = -1;
-    device.cutInSlotWrite = -1;
-    if (member.clone) {
-      device.powerOff();
-      member.supplied = false;
-      continue;
-    }
-    device.away = false;
-    world.powerUp(device.traits.number);
-    device.kick();
+    if (member !== undefined) calmMember(world, member);
   }
 }
 

@@ -6,7 +6,8 @@ import { type PostgresServer, startPostgres } from '../../server/adapters/postgr
 import { selfSigned } from '../../test/e2e/read-kit.ts';
 import { run } from '../../test/support/run.ts';
 import { temporaryFolder } from '../../test/support/test-server.ts';
-import { brokenOf, type LiveServer, runProgram, shortRun, startLiveServer } from './live.testkit.ts';
+import { runProgram } from '../program.testkit.ts';
+import { brokenOf, type LiveServer, shortRun, startLiveServer } from './live.testkit.ts';
 import { type Lie, startLyingProxy } from './lying-proxy.testkit.ts';
 import { MARK } from './marks.ts';
 import { LIVE_FAULTS, type LiveOptions } from './options.ts';

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { brokenOf, type LiveServer, type ProgramRun, runProgram, shortRun, startLiveServer } from './live.testkit.ts';
+import { type ProgramRun, runProgram } from '../program.testkit.ts';
+import { brokenOf, type LiveServer, shortRun, startLiveServer } from './live.testkit.ts';
 import { startLyingProxy } from './lying-proxy.testkit.ts';
 import type { LiveResult } from './result.ts';
 import { parseXml } from './xml.testkit.ts';

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import type { Clock } from '../../server/ports/crypto.ts';
 import { sweepOnce } from '../../server/usecases/sweep.ts';
 import { startTestServer, type TestServer, temporaryFolder } from '../../test/support/test-server.ts';
-import { main } from '../main.ts';
 import { scenarioNamed } from '../scenarios/index.ts';
 import { faultsOf, type LiveOptions } from './options.ts';
 import type { LiveResult } from './result.ts';
@@ -85,25 +84,4 @@ export async function runFor(options: LiveOptions, signal = new AbortController(
 /** Everything that is broken, as lines to read in a failed test. */
 export function brokenOf(result: LiveResult): string[] {
   return result.findings.flatMap(({ name, broken }) => broken.map(({ device, what }) => `${name} ${device}: ${what}`));
-}
-
-export interface ProgramRun {
-  code: number;
-  out: string;
-  err: string;
-}
-
-/** The program's own entrance, as a user has it. */
-export async function runProgram(...args: string[]): Promise<ProgramRun> {
-  let out = '';
-  let err = '';
-  const code = await main(args, {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-  });
-  return { code, out, err };
 }

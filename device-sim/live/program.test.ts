@@ -33,6 +33,11 @@ test('the built program: alone in a folder → its help, and a run of swarm', as
   expect(JSON.parse(swarm.stdout)).toMatchObject({ ok: true, devices: 1 });
 });
 
+test('the built program: copied under another name → runs all the same, and does not pass for one that held', async () => {
+  await copyFile(BUILT, join(folder.path, 'fleet-check.mjs'));
+  expect((await run(process.execPath, ['fleet-check.mjs', 'swarm', '--seed', 'x'], { cwd: folder.path })).code).toBe(2);
+});
+
 test('LIVE.md: the shell of its CI section → is understood as written, and says that nobody listens', async () => {
   const script = snippet('device-sim/LIVE.md', 'live-shell')
     .replace('https://relay.example.com', NOBODY)

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { storm } from '../swarm/fleet.ts';
+import type { Member } from '../swarm/member.ts';
 import { Operator } from '../swarm/operator.ts';
-import type { Member } from '../swarm/world.ts';
 import { each } from './each.ts';
 import { type AuditHead, calm, lastQuestions, rest } from './ending.ts';
 import { enrol, enrolAll, type Removed, removeRuns } from './enrolment.ts';

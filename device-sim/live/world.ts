@@ -8,11 +8,11 @@ import { TraceHash } from '../kernel/trace-hash.ts';
 import { Invariants } from '../oracle/invariants.ts';
 import { Oracle } from '../oracle/oracle.ts';
 import { FAULT_RATES, type FaultName } from '../swarm/faults.ts';
+import { bootMember, type Member } from '../swarm/member.ts';
 import { describe } from '../swarm/network.ts';
 import { MINUTE_MS, SWARM_DEFAULTS } from '../swarm/options.ts';
 import { Recorder } from '../swarm/recorder.ts';
 import type { Stage } from '../swarm/stage.ts';
-import type { Member } from '../swarm/world.ts';
 import { type Answered, AnswerOrder } from './answer-order.ts';
 import { LiveChecks } from './checks.ts';
 import { LiveClock } from './clock.ts';
@@ -134,13 +134,7 @@ export class LiveWorld implements Stage {
   }
 
   powerUp(number: number, killed = false): void {
-    const member = this.members[number];
-    if (member === undefined || member.device.away || member.device.isOn || !member.supplied) return;
-    const { device } = member;
-    device.medium.reboot(this.chance.faults.next(), killed);
-    if (this.on('device-rtc-reset') && number % 4 === 1) this.setClock(member, -this.clock.nowMs);
-    this.recorder.note('boot', number, 0, () => 'boots');
-    device.boot();
+    bootMember(this, number, killed, this.clock.nowMs);
   }
 
   setClock({ device }: Member, offsetMs: number): void {

@@ -3,21 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { main } from '../main.ts';
+import { runProgram } from '../program.testkit.ts';
 
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const code = await main(['powercut', ...args], {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-  });
-  return { code, out, err };
-}
+const run = (...args: string[]) => runProgram('powercut', ...args);
 
 test('powercut: the naive example → 1, with the cuts that lose the keys', async () => {
   const { code, out } = await run('--store', join(import.meta.dirname, 'examples/naive-store.mjs'));

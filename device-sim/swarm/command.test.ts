@@ -1,25 +1,11 @@
 import { expect, test } from 'vitest';
-import { main } from '../main.ts';
 import { INVARIANT_NAMES } from '../oracle/invariants.ts';
-
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const write = {
-    out: (text: string) => {
-      out += text;
-    },
-    err: (text: string) => {
-      err += text;
-    },
-  };
-  return { code: await main(args, write), out, err };
-}
+import { runProgram } from '../program.testkit.ts';
 
 const small = ['--devices', '2', '--days', '3', '--campaign-every', '2'];
 
 test('swarm --json: a run that holds → 0, one object and nothing beside it', async () => {
-  const { code, out, err } = await run('swarm', '--seed', '3', ...small, '--json');
+  const { code, out, err } = await runProgram('swarm', '--seed', '3', ...small, '--json');
   const report = JSON.parse(out);
   expect({ code, err }).toEqual({ code: 0, err: '' });
   expect(report).toMatchObject({ ok: true, seed: 3, devices: 2, missed: null, scenario: null });
@@ -30,11 +16,20 @@ test('swarm --json: a run that holds → 0, one object and nothing beside it', a
 });
 
 test('swarm: a broken run → 1, and its last line, given back to the program, is the same run', async () => {
-  const first = await run('swarm', '--seed', '1', ...small, '--canary', 'use-before-durable', '--without', 'net-delay');
+  const first = await runProgram(
+    'swarm',
+    '--seed',
+    '1',
+    ...small,
+    '--canary',
+    'use-before-durable',
+    '--without',
+    'net-delay',
+  );
   const replay = first.out.trimEnd().split('\n').at(-1) ?? '';
   expect(first.code).toBe(1);
   expect(replay).toMatch(/^replay: npm run -s sim -- swarm --seed 1 .*--canary use-before-durable --only /);
-  const again = await run(...replay.slice('replay: npm run -s sim -- '.length).split(' '), '--json');
+  const again = await runProgram(...replay.slice('replay: npm run -s sim -- '.length).split(' '), '--json');
   const report = JSON.parse(again.out);
   expect(again.code).toBe(1);
   expect(first.out).toContain(`trace: ${report.trace_hash}`);
@@ -42,7 +37,17 @@ test('swarm: a broken run → 1, and its last line, given back to the program, i
 });
 
 test('swarm --seeds --json: several seeds → 0, one object, a hash for each', async () => {
-  const { code, out, err } = await run('swarm', '--seed', '7', '--seeds', '2', '--jobs', '1', ...small, '--json');
+  const { code, out, err } = await runProgram(
+    'swarm',
+    '--seed',
+    '7',
+    '--seeds',
+    '2',
+    '--jobs',
+    '1',
+    ...small,
+    '--json',
+  );
   const report = JSON.parse(out);
   expect({ code, err }).toEqual({ code: 0, err: '' });
   expect(report).toMatchObject({ ok: true, first_seed: 7, seeds: 2, failed: [] });
@@ -50,7 +55,7 @@ test('swarm --seeds --json: several seeds → 0, one object, a hash for each', a
 });
 
 test.each(['model', 'powercut', 'swarm', 'live'])('%s --help → 0, and says --json', async (verb) => {
-  const { code, out } = await run(verb, '--help');
+  const { code, out } = await runProgram(verb, '--help');
   expect(code).toBe(0);
   expect(out).toContain('--json');
 });
@@ -63,7 +68,7 @@ test.each([
   ['--scenario', 'nonsense', 'Allowed choices are rotation-under-load'],
   ['--preset', 'nonsense', 'Allowed choices are smoke'],
 ])('swarm %s %s: not understood → 2, said on stderr', async (option, value, said) => {
-  const { code, out, err } = await run('swarm', option, value);
+  const { code, out, err } = await runProgram('swarm', option, value);
   expect({ code, out }).toEqual({ code: 2, out: '' });
   expect(err).toContain(said);
 });

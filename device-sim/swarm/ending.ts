@@ -3,9 +3,10 @@ import { readAudit } from '../oracle/audit.ts';
 import type { Invariants } from '../oracle/invariants.ts';
 import type { Oracle } from '../oracle/oracle.ts';
 import { findKeys } from '../oracle/secrets.ts';
+import { calmMember, type Member } from './member.ts';
 import type { Operator } from './operator.ts';
 import { DAY_MS, HOUR_MS } from './options.ts';
-import type { Member, World } from './world.ts';
+import type { World } from './world.ts';
 
 /** What calm must bring to rest within: the longest back-off, a campaign's stragglers, a pending key's life. */
 export const REST_DAYS_MAX = 45;
@@ -26,19 +27,8 @@ export function calm(world: World, operator: Operator): void {
   operator.resting = true;
   for (const member of world.members) {
     if (member === undefined) continue;
-    const { device } = member;
-    device.medium.files.bytesMax = -1;
-    device.medium.power.left = -1;
-    device.cutInSlotWrite = -1;
-    if (member.clone || member.gone) {
-      device.powerOff();
-      member.supplied = false;
-      continue;
-    }
-    device.away = false;
-    device.recording = false;
-    world.powerUp(device.traits.number);
-    device.kick();
+    member.device.recording = false;
+    calmMember(world, member);
   }
 }
 

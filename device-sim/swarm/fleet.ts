@@ -1,6 +1,6 @@
+import type { Member } from './member.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from './options.ts';
 import type { Stage } from './stage.ts';
-import type { Member } from './world.ts';
 
 /** Faults of devices are drawn so often; rates are per device and day. */
 const DRAW_EVERY_MS = 2 * HOUR_MS;

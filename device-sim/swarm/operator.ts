@@ -1,8 +1,8 @@
 import type { RelayAnswer } from '#server';
 import type { OrderEnd } from '../oracle/orders.ts';
+import type { Member } from './member.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from './options.ts';
 import type { Stage } from './stage.ts';
-import type { Member } from './world.ts';
 
 const LOOK_EVERY_MS = HOUR_MS;
 /** Of registrations, beside what is aborted by the day; and how soon after one. */

@@ -79,7 +79,7 @@ async function programFile(): Promise<string> {
   const program = `${folder}fuselink-sim.mjs`;
   // Others may be starting it: a name of our own until it is whole.
   const draft = `${folder}fuselink-sim-${process.pid}.mjs`;
-  await bundleSimulator(fileURLToPath(new URL('../main.ts', import.meta.url)), draft);
+  await bundleSimulator(fileURLToPath(new URL('../fuselink-sim.ts', import.meta.url)), draft);
   await rename(draft, program);
   return program;
 }

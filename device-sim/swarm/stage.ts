@@ -5,8 +5,8 @@ import type { CallOff } from '../device/surroundings.ts';
 import type { Chance } from '../kernel/chance.ts';
 import type { Oracle } from '../oracle/oracle.ts';
 import type { FaultName } from './faults.ts';
+import type { Member } from './member.ts';
 import type { Recorder } from './recorder.ts';
-import type { Member } from './world.ts';
 
 /**
  * What scenarios, operators and the faults of devices need of a world: a simulated one in `swarm`, a real server behind

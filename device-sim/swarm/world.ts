@@ -7,6 +7,7 @@ import { type InvariantName, Invariants } from '../oracle/invariants.ts';
 import { Oracle } from '../oracle/oracle.ts';
 import { Broker, type Wish } from './broker.ts';
 import { FAULT_RATES, type FaultName } from './faults.ts';
+import { bootMember, type Member } from './member.ts';
 import { Network } from './network.ts';
 import { EPOCH_MS, HOUR_MS, MINUTE_MS, type SwarmOptions } from './options.ts';
 import { plantInAnswer, plantInDevice, plantInStore } from './planting.ts';
@@ -25,18 +26,6 @@ const TTL_SECONDS = 3_600;
 /** For so long a repeat is known for one, as a receipt is what knows it. */
 const RECEIPT_TTL_SECONDS = 86_400;
 const DOWN_MS_MAX = 5 * MINUTE_MS;
-
-/** One device of the fleet, and what is to become of it. */
-export interface Member {
-  device: Device;
-  id: string;
-  /** A copy somebody made; gone at the end. */
-  clone: boolean;
-  /** The power comes back by itself. */
-  supplied: boolean;
-  /** Deleted by an operator, and taken down. */
-  gone: boolean;
-}
 
 /** Everything that a run consists of: clock, network, relay, fleet, and the oracle that looks on. */
 export class World {
@@ -185,14 +174,9 @@ export class World {
 
   /** The power comes (back) to a device. */
   powerUp(number: number, killed = false): void {
-    const member = this.members[number];
-    if (member === undefined || member.device.away || member.device.isOn || !member.supplied) return;
-    const { device } = member;
-    device.medium.reboot(this.chance.faults.next(), killed);
-    if (this.on('device-rtc-reset') && number % 4 === 1) this.setClock(member, -this.kernel.nowMs);
-    this.recorder.note('boot', number, 0, () => 'boots');
-    device.boot();
-    if (this.#isBehindBroker(number)) this.broker.subscribed(device);
+    if (!bootMember(this, number, killed, this.kernel.nowMs)) return;
+    const device = this.members[number]?.device;
+    if (device !== undefined && this.#isBehindBroker(number)) this.broker.subscribed(device);
   }
 
   /** How far a device's wall clock is off from now on. */
