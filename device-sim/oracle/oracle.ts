@@ -134,7 +134,7 @@ export class Oracle {
       if (read.kind === 'register' || read.kind === 'recover') this.#registered(device, read, { answer, begunAt });
       if (read.kind === 'ask') this.#offered(device, { read, answer, begunAt });
     }
-    this.#toldGeneration(device, watch, answer);
+    this.#toldGeneration(device, watch, { answer, begunAt });
   }
 
   /** An answer reached the device. */
@@ -312,15 +312,19 @@ export class Oracle {
     this.#holdsWorkingKey(device);
   }
 
-  #toldGeneration(device: number, watch: DeviceWatch, answer: SeenAnswer): void {
-    const { wanted } = readTold(answer);
+  /** Of two requests that overlap, the later answer may still tell what was so when its request began. */
+  #toldGeneration(device: number, watch: DeviceWatch, at: { answer: SeenAnswer; begunAt: number }): void {
+    const { wanted } = readTold(at.answer);
     const generation = wanted?.generation ?? null;
-    if (generation === null || answer.status === 401) return;
+    if (generation === null || at.answer.status === 401) return;
     this.#invariants.checked('I9');
-    if (generation < watch.generationTold - TOLD_LATE && !watch.excuses.has('restored')) {
+    if (generation < watch.generationTold) {
+      if (at.begunAt <= watch.generationToldAt || watch.excuses.has('restored')) return;
       this.#invariants.broken('I9', device, `generation ${generation} is wanted after ${watch.generationTold} was`);
+    } else if (generation > watch.generationTold) {
+      watch.generationTold = generation;
+      watch.generationToldAt = this.now();
     }
-    watch.generationTold = Math.max(watch.generationTold, generation);
   }
 
   /** I8: whatever key is in no slot any more was dropped on authority. */
@@ -365,6 +369,3 @@ export class Oracle {
     }
   }
 }
-
-/** Answers of concurrent requests come out of order by so many generations at most. */
-const TOLD_LATE = 0;

@@ -37,7 +37,9 @@ export interface DeviceWatch {
   /** Generation of the newest wish heard on each base. */
   wishHeard: Map<string, number>;
   highestGeneration: number;
+  /** The highest that was told as wanted, and when. */
   generationTold: number;
+  generationToldAt: number;
   /** Of the newest key that was taken up. */
   generationRegistered: number;
   orders: OrderSeen[];
@@ -60,6 +62,7 @@ export function newWatch(): DeviceWatch {
     wishHeard: new Map(),
     highestGeneration: -1,
     generationTold: -1,
+    generationToldAt: 0,
     generationRegistered: -1,
     orders: [],
     excuses: new Set(),

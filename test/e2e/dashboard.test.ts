@@ -248,7 +248,7 @@ describe.skipIf(browser === null)('the dashboard in a browser', () => {
     const fleet = devices.filter(({ name }) => name.startsWith('esp32'));
     expect(fleet).toHaveLength(9);
     const ended = page.locator('h1 .badge', { hasText: 'completed' });
-    for (let round = 0; round < 60 && !(await ended.isVisible()); round++) await goOn(kit.yard, fleet, 1);
+    for (let round = 0; round < 240 && !(await ended.isVisible()); round++) await goOn(kit.yard, fleet, 1);
     await ended.waitFor();
     await page.getByRole('img', { name: 'Now: 9 done.' }).waitFor();
     expect(await page.getByRole('button', { name: 'Pause' }).count()).toBe(0);

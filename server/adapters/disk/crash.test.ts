@@ -11,6 +11,8 @@ import { openDiskBlobs } from './blob-store.ts';
 const CHILD = new URL('crash-child.ts', import.meta.url).pathname;
 const TOTAL_BYTES = 9_000_001;
 const KILLS_MAX = 5;
+/** A life that is to be killed is killed at the second sync, and does not get past the third, however late the kill is. */
+const SYNCS = { kill: 2, max: 3 };
 
 it('disk blobs: killed in the middle of writes, resumed at the last sync, again and again → the whole file', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'fuselink-crash-'));
@@ -18,13 +20,14 @@ it('disk blobs: killed in the middle of writes, resumed at the last sync, again 
     let offset = 0;
     let kills = 0;
     while (offset < TOTAL_BYTES) {
-      const args = ['--import', 'tsx', CHILD, folder, 'blob-1', String(offset), String(TOTAL_BYTES)];
+      const syncsMax = kills < KILLS_MAX ? SYNCS.max : 0;
+      const args = ['--import', 'tsx', CHILD, folder, 'blob-1', String(offset), String(TOTAL_BYTES), String(syncsMax)];
       const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
       const exited = once(child, 'exit');
       let synced = 0;
       for await (const line of createInterface({ input: child.stdout })) {
         offset = Number(line);
-        if (++synced === 4 && kills < KILLS_MAX) {
+        if (++synced === SYNCS.kill && kills < KILLS_MAX) {
           kills++;
           child.kill('SIGKILL');
         }
