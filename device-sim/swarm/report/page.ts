@@ -115,8 +115,9 @@ function invariantTable(result: SwarmResult): string {
   const rows = INVARIANT_NAMES.map((name) => {
     const broken = result.broken.filter(({ invariant }) => invariant === name);
     const found = broken.map(({ what, device }) => `${device < 0 ? '' : `device ${device}: `}${what}`).join('; ');
-    const verdict = broken.length === 0 ? 'holds' : `broken: ${found}`;
-    const mark = broken.length === 0 ? 'good' : 'bad';
+    const looked = result.checks[name] > 0;
+    const verdict = broken.length > 0 ? `broken: ${found}` : looked ? 'holds' : 'not looked at';
+    const mark = broken.length > 0 ? 'bad' : looked ? 'good' : '';
     const checks = result.checks[name].toLocaleString('en');
     return `<tr class="${mark}"><th>${name}</th><td>${escaped(INVARIANTS[name])}</td><td class="number">${checks}</td><td>${escaped(verdict)}</td></tr>`;
   });
