@@ -115,6 +115,7 @@ export class Oracle {
     const { by, kind, fingerprint, generation } = this.reader.read(request);
     const watch = this.watch(device);
     if (by !== null && (kind === 'upload' || kind === 'status')) keySeen(watch, by).mayHaveCommitted = true;
+    if (kind === 'recover') watch.recoveredAt = this.now();
     if (fingerprint === null) return;
     const seen = keySeen(watch, fingerprint);
     seen.generation ??= generation;
