@@ -61,6 +61,7 @@ test.each<[string, () => string[], RegExp]>([
     /got server-crash: those of the server are yours/,
   ],
   ['a fault that is none', () => [...SERVER, '--only', 'rain'], /expected names of faults/],
+  ['a word that every object knows', () => [...SERVER, '--only', 'constructor'], /expected names of faults/],
   ['no devices', () => [...SERVER, '--devices', '0'], /expected a whole number from 1 to/],
   ['a word for a time', () => [...SERVER, '--duration', 'soon'], /expected seconds, or a number with a unit/],
 ])('fuselink-sim live: %s → 2, and says what was expected', async (_what, words, message) => {

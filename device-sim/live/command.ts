@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { SCENARIOS, scenarioNamed } from '../scenarios/index.ts';
+import { faultList } from '../swarm/fault-list.ts';
 import { FAULTS, type FaultName } from '../swarm/faults.ts';
 import { clean } from './clean.ts';
 import { junitXml } from './junit.ts';
@@ -81,14 +82,6 @@ function seconds(text: string): number {
   throw new InvalidArgumentError(`expected seconds, or a number with a unit (90, 15m, 12h, 80d), got ${text}.`);
 }
 
-function faultList(text: string): FaultName[] {
-  if (text === 'none') return [];
-  return text.split(',').map((name) => {
-    if (name in FAULTS) return name as FaultName;
-    throw new InvalidArgumentError(`expected names of faults with commas between them, got ${name}.`);
-  });
-}
-
 /** Adds `fuselink-sim live`. `exit` is called with 1 where something is broken, 3 where the server does not serve. */
 export function addLiveVerb(program: Command, output: Output, exit: (code: number) => void): void {
   program
@@ -143,8 +136,9 @@ async function served(output: Output, act: () => Promise<number>): Promise<numbe
 
 function optionsOf(given: Given): LiveOptions {
   const scenario = scenarioNamed(given.scenario);
-  const duration = given.duration ?? usualSeconds(scenario);
-  usualSeconds(scenario);
+  // Also where a duration is given: it refuses what no client can do.
+  const usual = usualSeconds(scenario);
+  const duration = given.duration ?? usual;
   checkDuration(scenario, duration);
   const rate = given.rate ?? (given.devices * UPLOADS_A_MINUTE_USUAL) / 60;
   const most = (given.devices * UPLOADS_A_MINUTE_MAX) / 60;

@@ -1,14 +1,8 @@
 import { expect, test } from 'vitest';
-import { main } from '../main.ts';
+import { runProgram } from '../program.testkit.ts';
 
 test('powercut: the product’s own stores and spool under every cut → 0, millions of schedules', async () => {
-  let out = '';
-  const code = await main(['powercut', '--json'], {
-    out: (text) => {
-      out += text;
-    },
-    err: () => {},
-  });
+  const { code, out } = await runProgram('powercut', '--json');
   const report = JSON.parse(out) as { trials: { schedules: number; failures: unknown[] }[] };
   expect(code).toBe(0);
   expect(report.trials.map(({ failures }) => failures)).toEqual(report.trials.map(() => []));

@@ -5,6 +5,7 @@ import { INVARIANTS } from '../oracle/invariants.ts';
 import { SCENARIOS, scenarioNamed } from '../scenarios/index.ts';
 import { CANARIES, CANARY_NAMES, type CanaryName } from './canaries.ts';
 import { coverageText, neverHit } from './coverage.ts';
+import { faultList } from './fault-list.ts';
 import { FAULT_NAMES, FAULTS, type FaultName } from './faults.ts';
 import { type Batch, runMany, runTwins } from './many.ts';
 import { faultsOfSeed, type SwarmOptions, swarmOptions } from './options.ts';
@@ -61,14 +62,6 @@ function whole(min: number) {
     if (/^\d+$/.test(text) && value >= min && value <= Number.MAX_SAFE_INTEGER) return value;
     throw new InvalidArgumentError(`expected a whole number of at least ${min}, got ${text}.`);
   };
-}
-
-function faultList(text: string): FaultName[] {
-  if (text === 'none') return [];
-  return text.split(',').map((name) => {
-    if ((FAULT_NAMES as string[]).includes(name)) return name as FaultName;
-    throw new InvalidArgumentError(`expected names of faults with commas between them, got ${name}.`);
-  });
 }
 
 /** Adds `fuselink-sim swarm`. `exit` is called with 1 where an invariant is broken. */
